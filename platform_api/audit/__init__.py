@@ -1,0 +1,1 @@
+"""The audit trail: a closed vocabulary of actions, entries and redaction."""

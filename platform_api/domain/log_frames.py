@@ -1,0 +1,57 @@
+"""One line of a log as bytes: the format of run directories, of stored chunks and of the archive.
+
+A frame is ``<u64 microseconds since 1970><u8 flags><u32 length><length bytes>``, little-endian. The bytes are
+those the script wrote, without the line feed: NUL, broken UTF-8 and escape codes included, so a log without
+secrets comes out as it went in. A line longer than ``LONGEST_PIECE`` is several frames, all but its last PARTIAL.
+This module is read by the shim too, which has nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+HEADER = struct.Struct("<QBI")
+STDERR = 0b01
+PARTIAL = 0b10
+
+#: Longest run of bytes in one frame; longer lines are split.
+LONGEST_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class LogFrame:
+    """A line, or a piece of a long one, as it arrived."""
+
+    timestamp_us: int
+    stream: str
+    data: bytes
+    partial: bool = False
+
+
+class BrokenFrame(ValueError):
+    """The bytes do not begin with a frame; a file was damaged or is not a log."""
+
+
+def encode(frame: LogFrame) -> bytes:
+    """The frame as bytes."""
+    flags = (STDERR if frame.stream == "stderr" else 0) | (PARTIAL if frame.partial else 0)
+    return HEADER.pack(frame.timestamp_us, flags, len(frame.data)) + frame.data
+
+
+def decode(buffer: bytes | memoryview) -> Iterator[tuple[LogFrame, int]]:
+    """Each whole frame in ``buffer`` with the offset behind it; an unfinished last one is left alone."""
+    position = 0
+    view = memoryview(buffer)
+    while position + HEADER.size <= len(view):
+        timestamp_us, flags, length = HEADER.unpack_from(view, position)
+        if length > LONGEST_PIECE or flags > STDERR | PARTIAL:
+            raise BrokenFrame(f"no log frame at byte {position}")
+        end = position + HEADER.size + length
+        if end > len(view):
+            return
+        stream = "stderr" if flags & STDERR else "stdout"
+        data = bytes(view[position + HEADER.size : end])
+        yield LogFrame(timestamp_us, stream, data, bool(flags & PARTIAL)), end
+        position = end

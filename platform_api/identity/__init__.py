@@ -1,0 +1,1 @@
+"""Who are you: credentials in, ``rbac.Principal`` out."""

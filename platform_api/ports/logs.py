@@ -1,0 +1,94 @@
+"""Where the lines of an execution are kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line (or, where ``partial``, one piece of a long line) of an execution's log.
+
+    ``number`` counts from 0 over all attempts of the execution and never changes; it is the stream's event id.
+    """
+
+    number: int
+    timestamp: datetime
+    stream: str
+    attempt: int
+    data: bytes
+    partial: bool = False
+
+    @property
+    def text(self) -> str:
+        """The bytes as text; what is no UTF-8 becomes U+FFFD."""
+        return self.data.decode("utf-8", errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """Consecutive lines of one attempt as one write: ``frames`` are encoded by ``domain.log_frames``.
+
+    ``resume`` is what the shipper needs to go on behind this chunk after a crash (opaque to the store).
+    """
+
+    execution_id: UUID
+    attempt: int
+    first_line: int
+    line_count: int
+    frames: bytes
+    resume: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """Which lines are wanted: from line number ``start``, at most ``limit`` of those that match."""
+
+    start: int = 0
+    limit: int = 1000
+    attempt: int | None = None
+    contains: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Lines in order and the number to go on from, or None at the end of what is there."""
+
+    lines: list[LogLine]
+    next_start: int | None
+
+
+class LogStore(Protocol):
+    """Chunks while a run lives, an archive afterwards; readers see no difference."""
+
+    async def append(self, chunks: list[LogChunk], *, worker_id: UUID) -> set[UUID]:
+        """Store the chunks of several executions in one transaction and wake their readers.
+
+        Only executions that ``worker_id`` still holds are written; the ids of those that were are returned.
+        Writing the same chunk again changes nothing.
+        """
+        ...
+
+    async def resume_point(self, execution_id: UUID, attempt: int) -> tuple[int, dict[str, object] | None]:
+        """The next line number of the execution and the ``resume`` of the attempt's last chunk, if any."""
+        ...
+
+    async def page(self, execution_id: UUID, query: LogQuery) -> LogPage:
+        """One page of lines."""
+        ...
+
+    async def tail(self, execution_id: UUID, count: int, attempt: int | None = None) -> list[LogLine]:
+        """The last ``count`` lines."""
+        ...
+
+    def raw(self, execution_id: UUID, attempt: int | None = None) -> AsyncIterator[bytes]:
+        """The log byte for byte as the script wrote it, streams interleaved as they arrived, piece by piece."""
+        ...
+
+    async def archive(self, execution_id: UUID) -> None:
+        """Move a finished execution's chunks into the archive; safe to repeat after a crash at any point."""
+        ...

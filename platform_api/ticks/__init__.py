@@ -1,0 +1,1 @@
+"""When jobs are due: the only room that does calendar arithmetic."""

@@ -1,0 +1,1 @@
+"""One function per verb a user knows: guard, load, decide, act, record."""

@@ -1,0 +1,1 @@
+"""HTML doors to the same use cases as REST."""

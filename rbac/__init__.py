@@ -1,0 +1,1 @@
+"""Who may do what: pure, and it imports nothing of ours."""

@@ -1,0 +1,36 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from platform_api.db.engine import create_engine
+from platform_api.embedded.postgres import Cluster
+from tests.postgres import cloned_database, migrated_template, running_cluster
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real PostgreSQL for the whole run."""
+    with running_cluster(Path(tmp_path_factory.mktemp("cluster"))) as cluster:
+        migrated_template(cluster)
+        yield cluster
+
+
+@pytest.fixture
+def database_url(postgres_cluster: Cluster) -> Iterator[str]:
+    """A migrated database of the test's own."""
+    with cloned_database(postgres_cluster) as url:
+        yield url
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on the test's own database."""
+    engine = create_engine(database_url, pool_size=10, application_name="test")
+    yield engine
+    await engine.dispose()

@@ -1,0 +1,1 @@
+"""Where scripts run: the worker, its executors and what ships their logs."""
