@@ -35,3 +35,7 @@ class Ticks(Protocol):
     def describe(self, expression: str, timezone: str) -> str:
         """The expression in words, such as "At 02:00 AM, only on Monday"."""
         ...
+
+    def notes(self, spec: JobSpec, start: datetime, end: datetime) -> list[str]:
+        """What clock changes between the two moments do to the job's ticks, one sentence for each that matters."""
+        ...

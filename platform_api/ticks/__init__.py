@@ -1,1 +1,5 @@
-"""When jobs are due: the only room that does calendar arithmetic."""
+"""When jobs are due: cron expressions, intervals and single moments on the clocks of the world."""
+
+from platform_api.ticks.cron_ticks import CronTicks
+
+__all__ = ["CronTicks"]

@@ -1,0 +1,166 @@
+"""The ``Ticks`` of jobs: the same moments at which Prefect's schedules propose runs.
+
+Clock changes. A cron expression speaks of the local clock, and each time it names happens once a day:
+
+- an hour that is skipped in spring: its ticks are as much later as the clock jumps (02:30 happens at 03:30); where
+  the expression names that later time too, both are one tick;
+- an hour that comes twice in autumn: its ticks happen the first time only. So an hourly job in such a zone
+  pauses for two hours once a year; who wants every elapsed hour writes ``timezone: UTC`` or ``interval_seconds``.
+
+This is exactly what Prefect 3.8's CronSchedule does (a property test holds the two together); any other rule would
+either drop runs that Prefect proposes or promise runs that it never proposes.
+
+Intervals count from the epoch in UTC, whatever the zone: every 3600 seconds is every full hour, for ever, and an
+edit of something else in the job does not move it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from platform_api.domain.errors import FieldError
+from platform_api.domain.jobs import JobSpec
+from platform_api.ticks import zones
+from platform_api.ticks.cron import CronFault, parse
+from platform_api.ticks.words import clock_change_note, in_words
+
+#: Ticks of an interval are whole multiples from here, in Prefect's schedule too.
+INTERVAL_ANCHOR = datetime(1970, 1, 1, tzinfo=UTC)
+SHORTEST_INTERVAL_SECONDS = 60
+LONGEST_INTERVAL_SECONDS = 366 * 24 * 3600
+
+#: No clock has ever jumped further (Samoa left out a whole day).
+_LONGEST_JUMP = timedelta(hours=25)
+_INSTANT = timedelta(microseconds=1)
+
+
+class CronTicks:
+    """Cron by cronsim, zones by zoneinfo."""
+
+    def check(self, spec: JobSpec, now: datetime) -> list[FieldError]:
+        """See ``ports.ticks.Ticks``."""
+        faults: list[FieldError] = []
+        zone_fault = _zone_fault(spec.timezone)
+        if zone_fault:
+            faults.append(FieldError("timezone", zone_fault))
+        if spec.schedule is not None:
+            faults += _cron_faults(spec.schedule)
+        if spec.interval_seconds is not None:
+            faults += _interval_faults(spec.interval_seconds)
+        if spec.run_at is not None and not zone_fault:
+            faults += _run_at_faults(spec, now)
+        return faults
+
+    def after(self, spec: JobSpec, moment: datetime) -> Iterator[datetime]:
+        """See ``ports.ticks.Ticks``."""
+        if spec.schedule is not None:
+            yield from _cron_ticks(spec.schedule, zones.zone(spec.timezone), moment)
+        elif spec.interval_seconds is not None:
+            yield from _interval_ticks(spec.interval_seconds, moment)
+        elif spec.run_at is not None and (once := run_at_moment(spec)) > moment:
+            yield once
+
+    def is_tick(self, spec: JobSpec, moment: datetime) -> bool:
+        """See ``ports.ticks.Ticks``."""
+        return next(self.after(spec, moment - _INSTANT), None) == moment
+
+    def normalise(self, expression: str) -> str:
+        """See ``ports.ticks.Ticks``; an expression that is not accepted raises ``CronFault``."""
+        return parse(expression).text
+
+    def describe(self, expression: str, timezone: str) -> str:
+        """See ``ports.ticks.Ticks``; an expression that is not accepted raises ``CronFault``."""
+        return in_words(parse(expression).text, timezone)
+
+    def notes(self, spec: JobSpec, start: datetime, end: datetime) -> list[str]:
+        """See ``ports.ticks.Ticks``."""
+        if spec.schedule is None:
+            return []
+        zone = zones.zone(spec.timezone)
+        changes = zones.clock_changes(zone, start, end)
+        return [note for change in changes if (note := self._note(spec, zone, change))]
+
+    def _note(self, spec: JobSpec, zone: ZoneInfo, change: zones.ClockChange) -> str | None:
+        """What a clock change does to the job's ticks, or None when it does nothing."""
+        length = abs(change.jump)
+        first = change.at if change.forward else change.at - length
+        expression = parse(spec.schedule or "")
+        wall_start = zones.wall_time(zone, first) - (change.jump if change.forward else timedelta(0))
+        named = next(expression.wall_times_after(wall_start - timedelta(seconds=1)), None)
+        if named is None or named >= wall_start + length:
+            return None
+        return clock_change_note(zone, change, named)
+
+
+def run_at_moment(spec: JobSpec) -> datetime:
+    """The only tick of a job that runs once: ``run_at`` to the second, as Prefect's schedules cannot be finer.
+
+    Without an offset it is a time on the clock of the job's zone.
+    """
+    assert spec.run_at is not None  # noqa: S101 - the callers ask for jobs with run_at only
+    whole = spec.run_at.replace(microsecond=0)
+    if whole.tzinfo is None:
+        return zones.moment_of(zones.zone(spec.timezone), whole)[0]
+    return whole.astimezone(UTC)
+
+
+def _zone_fault(name: str) -> str | None:
+    try:
+        zones.zone(name)
+    except zones.UnknownZone as fault:
+        return str(fault)
+    return None
+
+
+def _cron_faults(expression: str) -> list[FieldError]:
+    try:
+        parse(expression)
+    except CronFault as fault:
+        return [FieldError("schedule", str(fault))]
+    return []
+
+
+def _interval_faults(seconds: int) -> list[FieldError]:
+    if SHORTEST_INTERVAL_SECONDS <= seconds <= LONGEST_INTERVAL_SECONDS:
+        return []
+    message = f"must be from {SHORTEST_INTERVAL_SECONDS} to {LONGEST_INTERVAL_SECONDS} seconds, not {seconds}"
+    return [FieldError("interval_seconds", message)]
+
+
+def _run_at_faults(spec: JobSpec, now: datetime) -> list[FieldError]:
+    try:
+        moment = run_at_moment(spec)
+    except OverflowError:
+        return [FieldError("run_at", "is beyond the calendar")]
+    if moment > now:
+        return []
+    return [FieldError("run_at", f"{moment.isoformat()} is in the past; it is {now:%Y-%m-%dT%H:%M:%S}+00:00 now")]
+
+
+def _interval_ticks(seconds: int, moment: datetime) -> Iterator[datetime]:
+    interval = timedelta(seconds=seconds)
+    tick = INTERVAL_ANCHOR + ((moment - INTERVAL_ANCHOR) // interval + 1) * interval
+    while True:
+        yield tick
+        tick += interval
+
+
+def _cron_ticks(expression: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    """In order, although the ticks of a skipped hour move behind some that the clock names later."""
+    # Ticks that a recent jump moved may still be ahead of us, so their wall times are looked at again.
+    back = timedelta(0) if zones.steady_since(zone, moment, _LONGEST_JUMP) else _LONGEST_JUMP
+    moved: list[datetime] = []
+    last = moment
+    for wall in parse(expression).wall_times_after(zones.wall_time(zone, moment - back)):
+        tick, shown = zones.moment_of(zone, wall)
+        heapq.heappush(moved, tick)
+        if not shown:
+            continue
+        while moved and moved[0] <= tick:
+            due = heapq.heappop(moved)
+            if due > last:
+                last = due
+                yield due
