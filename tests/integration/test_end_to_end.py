@@ -14,15 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.running_platform import Platform, running, wait_for, wait_for_end
+from tests.running_platform import Platform, wait_for, wait_for_end
 
 pytestmark = pytest.mark.xdist_group("platform")
-
-
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with running(tmp_path_factory.mktemp("platform") / "home") as platform:
-        yield platform
 
 
 @pytest.fixture
