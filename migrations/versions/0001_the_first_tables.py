@@ -274,7 +274,8 @@ def upgrade() -> None:
     op.create_table(
         "prefect_reports",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("execution_id", sa.Uuid(), nullable=False),
+        sa.Column("execution_id", sa.Uuid(), nullable=True),
+        sa.Column("flow_run_id", sa.Uuid(), nullable=True),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("state_type", sa.Text(), nullable=True),
         sa.Column("state_name", sa.Text(), nullable=True),
@@ -283,10 +284,12 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("last_error", sa.Text(), nullable=True),
+        sa.CheckConstraint("(execution_id IS NULL) <> (flow_run_id IS NULL)", name=op.f("ck_prefect_reports_about")),
         sa.ForeignKeyConstraint(
             ["execution_id"], ["executions.id"], name=op.f("fk_prefect_reports_execution_id_executions")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_prefect_reports")),
+        sa.UniqueConstraint("flow_run_id", name=op.f("uq_prefect_reports_flow_run_id")),
     )
     op.create_index("ix_prefect_reports_execution_id", "prefect_reports", ["execution_id", "id"], unique=False)
     # ### end Alembic commands ###

@@ -268,7 +268,9 @@ prefect_reports = Table(
     metadata,
     # In order within an execution; a row is deleted once Prefect has taken it.
     Column("id", BigInteger, Identity(), primary_key=True),
-    Column("execution_id", Uuid, ForeignKey("executions.id"), nullable=False),
+    # One of the two: an execution, or a flow run that became none (a lost duplicate, a tick of an old schedule).
+    Column("execution_id", Uuid, ForeignKey("executions.id")),
+    Column("flow_run_id", Uuid, unique=True),
     # 'create' (a flow run for an execution that a person asked for), 'state' or 'delete'.
     Column("kind", Text, nullable=False),
     Column("state_type", Text),
@@ -279,6 +281,7 @@ prefect_reports = Table(
     _moment("created_at", nullable=False, default_now=True),
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
+    CheckConstraint("(execution_id IS NULL) <> (flow_run_id IS NULL)", name="about"),
     Index("ix_prefect_reports_execution_id", "execution_id", "id"),
 )
 

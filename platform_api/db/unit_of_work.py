@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from platform_api.db.audit import SqlAuditTrail
+from platform_api.db.claims import SqlClaims
+from platform_api.db.ends import SqlEnds
+from platform_api.db.idempotency import SqlIdempotencyKeys
+from platform_api.db.leases import SqlLeases
+from platform_api.db.people import SqlPeople
+from platform_api.db.reports import SqlReports
+from platform_api.db.starts import SqlStarts
+from platform_api.ports.audit import AuditTrail
+from platform_api.ports.claims import Claims
+from platform_api.ports.ends import Ends
+from platform_api.ports.idempotency import IdempotencyKeys
+from platform_api.ports.leases import Leases
+from platform_api.ports.people import People
+from platform_api.ports.reports import Reports
 from platform_api.ports.signals import Channel
+from platform_api.ports.starts import Starts
 
 
 class SqlUnitOfWork:
@@ -16,11 +32,26 @@ class SqlUnitOfWork:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self.audit: AuditTrail = SqlAuditTrail(connection)
+        self.idempotency: IdempotencyKeys = SqlIdempotencyKeys(connection)
+        self.people: People = SqlPeople(connection)
+        self.claims: Claims = SqlClaims(connection)
+        self.ends: Ends = SqlEnds(connection)
+        self.leases: Leases = SqlLeases(connection)
+        self.reports: Reports = SqlReports(connection)
+        self.starts: Starts = SqlStarts(connection)
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners at commit."""
         await self._connection.execute(
             text("SELECT pg_notify(:channel, :payload)"), {"channel": channel.value, "payload": payload}
+        )
+
+    async def notify_all(self, channel: Channel, payloads: Iterable[str]) -> None:
+        """Wake many listeners at commit."""
+        await self._connection.execute(
+            text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS p(payload)"),
+            {"channel": channel.value, "payloads": list(payloads)},
         )
 
 
