@@ -1,0 +1,230 @@
+"""``Executor`` for scripts as processes of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from platform_api.domain.jobs import JobType
+from platform_api.domain.log_frames import HEADER, LONGEST_PIECE
+from work_pools.executors.local import processes, result_document
+from work_pools.executors.local.launcher_link import BASE_PYTHON, LauncherGone, LauncherLink
+from work_pools.executors.local.run_directory import RunDirectory
+from work_pools.executors.protocol import (
+    AlreadyStarted,
+    AttemptEnd,
+    AttemptOrder,
+    AttemptRef,
+    EndCause,
+    Standing,
+)
+
+_SHELL = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
+_INTERPRETERS = {JobType.PYTHON: (BASE_PYTHON, "script.py"), JobType.SHELL: (_SHELL, "script.sh")}
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+#: A launcher that dies over an order is replaced this often before the attempt counts as not started.
+_LAUNCHERS_PER_ORDER = 3
+#: An attempt may be started by another process, and a folder has no descriptor to wait on in the standard library.
+_POLL_SECONDS = 0.1
+
+
+class LocalExecutor:
+    """Keeps a launcher, and finds everything else again in run directories."""
+
+    def __init__(self, runs_folder: Path) -> None:
+        self._runs_folder = runs_folder.resolve()
+        self._link: LauncherLink | None = None
+        self._linking = asyncio.Lock()
+
+    async def open(self) -> None:
+        """Start the launcher, so that the first attempt need not wait for it."""
+        self._runs_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._live_link()
+
+    async def close(self) -> None:
+        """Let the launcher go; attempts that run go on running."""
+        if self._link:
+            await self._link.close()
+            self._link = None
+
+    async def prepare(self, order: AttemptOrder) -> None:
+        """Make the run directory. Raises ``AlreadyStarted`` when the claim was sealed."""
+        script_name, script = _INTERPRETERS[order.type][1], order.script.encode(errors="surrogatepass")
+        prepare = self._directory(order.ref).prepare
+        if not await asyncio.to_thread(prepare, str(order.claim), script_name, script):
+            raise AlreadyStarted
+
+    async def start(self, order: AttemptOrder) -> datetime:
+        """Have the launcher fork a shim for a prepared attempt."""
+        directory = self._directory(order.ref)
+        for _ in range(_LAUNCHERS_PER_ORDER):
+            with suppress(LauncherGone):
+                started = await self._order(directory, order)
+                if started is None:
+                    raise AlreadyStarted
+                return _moment(started)
+            # It may have died between the start and the word of it.
+            known = directory.read_document("started")
+            if known and known["claim"] == str(order.claim):
+                return await self._began(directory, known)
+        return self._not_started(directory, order)
+
+    async def standing(self, ref: AttemptRef) -> Standing:
+        """Seal the attempt and look what became of it."""
+        directory = self._directory(ref)
+        if await asyncio.to_thread(directory.seal):
+            return Standing.NEVER_STARTED
+        if directory.has_ended():
+            return Standing.ENDED
+        shim = processes.open_pidfd(directory.read_document("started"))
+        if shim is None:
+            return Standing.ENDED
+        os.close(shim)
+        return Standing.RUNNING
+
+    async def wait(self, ref: AttemptRef) -> AttemptEnd:
+        """Watch the shim's process; it need not be a child of this one."""
+        directory = self._directory(ref)
+        while directory.exists():
+            shim = directory.read_document("started")
+            if shim is not None:
+                await _until_gone(shim)
+                record = directory.read_document("exit")
+                return _end(ref, record if record else await asyncio.to_thread(_lost, directory))
+            await asyncio.sleep(_POLL_SECONDS)
+        return _end(ref, {"cause": "lost", "ended_us": _now_us(), "error": "Nothing is kept of this attempt."})
+
+    async def read_output(self, ref: AttemptRef, offset: int, size: int) -> bytes:
+        """Straight from the shim's file; never so few bytes that the largest frame would not fit."""
+        with suppress(FileNotFoundError):
+            return _read_at(self._directory(ref).log, offset, max(size, HEADER.size + LONGEST_PIECE))
+        return b""
+
+    async def stop(self, ref: AttemptRef, cause: EndCause) -> None:
+        """Leave the cause and signal the shim; one that is just starting looks for the cause itself."""
+        directory = self._directory(ref)
+        with suppress(FileNotFoundError):
+            directory.write("stop", cause.value.encode())
+        shim = processes.open_pidfd(directory.read_document("started"))
+        if shim is not None:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(shim, signal.SIGTERM)
+            os.close(shim)
+
+    async def discard(self, ref: AttemptRef) -> None:
+        """Remove the run directory."""
+        path = self._directory(ref).path
+        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
+        with suppress(OSError):
+            os.rmdir(os.path.dirname(path))
+
+    def _directory(self, ref: AttemptRef) -> RunDirectory:
+        return RunDirectory(f"{self._runs_folder}/{ref.execution_id}/{ref.attempt}")
+
+    async def _live_link(self) -> LauncherLink:
+        async with self._linking:
+            if self._link is None or self._link.is_gone:
+                if self._link:
+                    await self._link.close()
+                self._link = await LauncherLink.open()
+            return self._link
+
+    async def _order(self, directory: RunDirectory, order: AttemptOrder) -> int | None:
+        interpreter, script_name = _INTERPRETERS[order.type]
+        command = [interpreter, directory.at(f"code/{script_name}"), *order.arguments]
+        limits = (order.timeout_seconds, order.grace_seconds)
+        link = await self._live_link()
+        return await link.order(directory.path, str(order.claim), command, _environment(directory, order), limits)
+
+    async def _began(self, directory: RunDirectory, shim: dict[str, Any]) -> datetime:
+        """When the script of a known shim began; the shim is at most about to say so."""
+        while True:
+            known = directory.read_document("session") or directory.read_document("exit")
+            if known:
+                return _moment(known.get("started_us") or known["ended_us"])
+            if (descriptor := processes.open_pidfd(shim)) is None:
+                return datetime.now(UTC)
+            os.close(descriptor)
+            await asyncio.sleep(0.01)
+
+    def _not_started(self, directory: RunDirectory, order: AttemptOrder) -> datetime:
+        if not directory.take(str(order.claim), processes.identity(os.getpid()) | {"claim": str(order.claim)}):
+            raise AlreadyStarted
+        error = "The launcher of scripts died again and again."
+        directory.write_document("exit", {"cause": "not_started", "ended_us": _now_us(), "error": error})
+        return datetime.now(UTC)
+
+
+def _environment(directory: RunDirectory, order: AttemptOrder) -> dict[str, str]:
+    defaults = {"PATH": _PATH, "HOME": directory.work, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    return defaults | order.env | {"JOB_RESULT": _result_path(directory)}
+
+
+def _result_path(directory: RunDirectory) -> str:
+    return f"{directory.work}/{result_document.FILE_NAME}"
+
+
+async def _until_gone(known: dict[str, Any]) -> None:
+    descriptor = processes.open_pidfd(known)
+    if descriptor is None:
+        return
+    loop, gone = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _lost(directory: RunDirectory) -> dict[str, Any]:
+    """Record that a shim vanished, after killing what it watched."""
+    session = directory.read_document("session")
+    processes.kill_left(f"JOB_RESULT={_result_path(directory)}".encode(), session)
+    trouble = f"{directory.path}/trouble"
+    record = {
+        "cause": "lost",
+        "started_us": session["started_us"] if session else None,
+        "ended_us": _now_us(),
+        "error": Path(trouble).read_text() if os.path.exists(trouble) else None,
+    }
+    directory.write_document("exit", record)
+    return record
+
+
+def _end(ref: AttemptRef, record: dict[str, Any]) -> AttemptEnd:
+    started = record.get("started_us")
+    return AttemptEnd(
+        ref,
+        EndCause(record["cause"]),
+        _moment(started) if started is not None else None,
+        _moment(record["ended_us"]),
+        **{name: record.get(name) for name in _COPIED},
+    )
+
+
+_COPIED = ("exit_code", "signal", "error", "result", "result_error", "cpu_seconds", "peak_memory_bytes")
+
+
+def _read_at(path: str, offset: int, size: int) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.pread(descriptor, size, offset)
+    finally:
+        os.close(descriptor)
+
+
+def _moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

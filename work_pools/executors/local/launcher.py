@@ -1,0 +1,71 @@
+"""Forks a shim for each order of one worker. Standard library only.
+
+It is small, has one thread and none of the worker's environment, memory or descriptors: a fork of it takes about a
+millisecond, and a script finds nothing in it. It ends when its worker does; its shims go on.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Iterator
+
+from work_pools.executors.local import processes, shim
+from work_pools.executors.local.orders import LENGTH, Order
+from work_pools.executors.local.run_directory import RunDirectory
+
+
+def main(orders: socket.socket, answers: int) -> None:
+    """Serve orders until the worker is gone."""
+    orders.set_inheritable(False)
+    os.set_inheritable(answers, False)
+    # Shims are nobody's to wait for; each undoes this for its own children.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    processes.hide_memory()
+    processes.boot_id()
+    # A collection would touch, and so copy, pages that all shims share.
+    gc.disable()
+    gc.freeze()
+    for document in _documents(orders):
+        _launch(Order.decode(document), orders, answers)
+
+
+def _documents(orders: socket.socket) -> Iterator[bytes]:
+    with orders.makefile("rb") as stream:
+        while len(header := stream.read(LENGTH.size)) == LENGTH.size:
+            length: int = LENGTH.unpack(header)[0]
+            document = stream.read(length)
+            if len(document) == length:
+                yield document
+
+
+def _launch(order: Order, orders: socket.socket, answers: int) -> None:
+    try:
+        pid = os.fork()
+    except OSError as error:
+        refused = shim.refuse_unstarted(order, f"No process could be made for the script: {error.strerror}")
+        shim.answer(answers, refused)
+        return
+    if pid == 0:
+        _be_shim(order, orders.fileno(), answers)
+
+
+def _be_shim(order: Order, orders: int, answers: int) -> None:
+    """Never returns."""
+    try:
+        # Or the worker would not see that its launcher died.
+        os.close(orders)
+        shim.run(order, answers)
+    except Exception:  # noqa: BLE001 - the last word of a process that nobody else hears; the attempt counts as lost
+        RunDirectory(order.directory).write("trouble", traceback.format_exc().encode(errors="replace"))
+    finally:
+        os._exit(0)
+
+
+def run_from_command_line() -> None:
+    """``launcher <orders' descriptor> <answers' descriptor>``."""
+    main(socket.socket(fileno=int(sys.argv[-2])), int(sys.argv[-1]))

@@ -1,0 +1,54 @@
+"""What a worker and its launcher say to each other. Standard library only.
+
+Orders go over a socket, each as its length and a JSON document; they hold secret values and exist in memory only.
+Answers come over a pipe, each a line shorter than what a pipe writes whole, because every shim writes its own.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass, field
+
+LENGTH = struct.Struct("<I")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What one shim is to run."""
+
+    number: int
+    directory: str
+    claim: str
+    command: list[str]
+    env: dict[str, str] = field(repr=False)
+    timeout_seconds: float
+    grace_seconds: float
+
+    def encode(self) -> bytes:
+        """The order as it goes over the socket."""
+        document = json.dumps(asdict(self)).encode()
+        return LENGTH.pack(len(document)) + document
+
+    @classmethod
+    def decode(cls, document: bytes) -> Order:
+        """Read what follows the length."""
+        return cls(**json.loads(document))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an order: when its script began, or None when somebody else has started or sealed it."""
+
+    number: int
+    started_us: int | None
+
+    def encode(self) -> bytes:
+        """One line."""
+        return f"{self.number} {self.started_us if self.started_us is not None else '-'}\n".encode()
+
+    @classmethod
+    def decode(cls, line: bytes) -> Answer:
+        """Read one line."""
+        number, started = line.split()
+        return cls(int(number), None if started == b"-" else int(started))

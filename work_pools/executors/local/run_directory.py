@@ -1,0 +1,109 @@
+"""The folder of one attempt: the only word between a script's shim and whichever worker asks about it.
+
+    code/script.py    what runs                       log-0         frames of both streams as they arrived
+    work/             its current folder and home     session       the script's own process and its start
+    ready-<claim>     may be started by that claim    exit          how it ended; there once it is over
+    sealed-<claim>    may not be any more             stop          the cause why a worker wants it ended
+    started           which shim watches it
+
+An attempt starts when a shim takes its claim's token: renames it, writes into it who it is, and links it to
+``started``, which only one can do. A takeover renames what tokens it finds before it looks for ``started``, so
+an order that is still on its way loses or is seen. Read by the shim, which has nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+READY, TAKEN, SEALED = "ready-", "taken-", "sealed-"
+
+
+class RunDirectory:
+    """Paths and steps of the protocol above; every step is atomic."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.work = self.at("work")
+        self.log = self.at("log-0")
+        self.started = self.at("started")
+        self.stop = self.at("stop")
+
+    def at(self, name: str) -> str:
+        """The path of ``name`` inside."""
+        return f"{self.path}/{name}"
+
+    def exists(self) -> bool:
+        """Whether anything is kept of the attempt."""
+        return os.path.exists(self.path)
+
+    def has_ended(self) -> bool:
+        """Whether the attempt's end is recorded."""
+        return os.path.exists(self.at("exit"))
+
+    def prepare(self, claim: str, script_name: str, script: bytes) -> bool:
+        """Make everything that a start by ``claim`` needs, its token last; False when the claim was sealed."""
+        for folder in (self.path, self.at("code"), self.work):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        if os.path.exists(self.at(SEALED + claim)):
+            return False
+        if not os.path.exists(self.started) and not os.path.exists(self.at(READY + claim)):
+            self.write(f"code/{script_name}", script)
+            self.write(READY + claim, b"")
+        return True
+
+    def take(self, claim: str, identity: dict[str, Any]) -> bool:
+        """Become the one that runs this attempt; False when it was sealed or somebody else is."""
+        mine = self.at(f"{TAKEN}{claim}-{os.getpid()}")
+        try:
+            os.rename(self.at(READY + claim), mine)
+            # Without O_CREAT: a token that is sealed at this moment must not come to be again.
+            _fill(os.open(mine, os.O_WRONLY | os.O_CLOEXEC), json.dumps(identity).encode())
+            os.link(mine, self.started)
+        except (FileNotFoundError, FileExistsError):
+            return False
+        with suppress(FileNotFoundError):
+            os.unlink(mine)
+        return True
+
+    def seal(self) -> bool:
+        """Make every claim so far void; False when one of them has started."""
+        while tokens := list(self._tokens()):
+            for token in tokens:
+                claim = token.removeprefix(READY).removeprefix(TAKEN)[:36]
+                with suppress(FileNotFoundError):
+                    os.rename(self.at(token), self.at(SEALED + claim))
+        return not os.path.exists(self.started)
+
+    def _tokens(self) -> Iterator[str]:
+        with suppress(FileNotFoundError):
+            yield from (name for name in os.listdir(self.path) if name.startswith((READY, TAKEN)))
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file as a whole or not at all; it replaces an older one."""
+        unfinished = self.at(f"{name}.{os.urandom(4).hex()}.tmp")
+        _fill(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), content)
+        os.rename(unfinished, self.at(name))
+
+    def write_document(self, name: str, document: dict[str, Any]) -> None:
+        """``write`` for what ``read_document`` reads."""
+        self.write(name, json.dumps(document).encode())
+
+    def read_document(self, name: str) -> dict[str, Any] | None:
+        """What was written under that name, or None where nothing was."""
+        try:
+            with open(self.at(name), "rb") as file:
+                document: dict[str, Any] = json.load(file)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return document
+
+
+def _fill(descriptor: int, content: bytes) -> None:
+    with open(descriptor, "wb", buffering=0) as file:
+        view = memoryview(content)
+        while view:
+            view = view[file.write(view) or 0 :]

@@ -1,0 +1,23 @@
+"""What is taken from a script's process between its fork and its exec. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+
+def confine() -> None:
+    """Called in the child, as its last act before it becomes the script; what it raises is told as NOT_STARTED.
+
+    A user of the script's own, namespaces and limits belong here.
+    """
+    os.umask(0o022)
+    _forget_signals()
+
+
+def _forget_signals() -> None:
+    """Signals that are ignored or blocked would stay so in the script; caught ones reset themselves."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
