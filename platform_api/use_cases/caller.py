@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from platform_api.domain.executions import TriggeredBy
+from platform_api.use_cases.once import Once
 from rbac.principal import Principal
 
 
@@ -18,3 +19,5 @@ class Caller:
     user_agent: str | None = None
     #: MANUAL from the web UI, API from everything else.
     via: TriggeredBy = TriggeredBy.API
+    #: Set where the request names an Idempotency-Key.
+    once: Once | None = None

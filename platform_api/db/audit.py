@@ -1,0 +1,86 @@
+"""The audit trail in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from sqlalchemy import ColumnElement, Row, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from platform_api.audit.actions import Action, Outcome
+from platform_api.audit.entries import Entry, StoredEntry, Subject
+from platform_api.db.schema import audit_log
+from platform_api.ports.audit import AuditFilter
+
+
+class SqlAuditTrail:
+    """``ports.audit.AuditTrail`` over one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def record(self, entry: Entry) -> None:
+        """Add the entry; it stands if and only if the transaction commits."""
+        await self._connection.execute(
+            insert(audit_log).values(
+                actor_id=entry.actor_id,
+                actor_email=entry.actor_email,
+                action=entry.action.value,
+                outcome=entry.outcome.value,
+                reason=entry.reason,
+                resource_type=entry.subject.type,
+                resource_id=entry.subject.id,
+                resource_name=entry.subject.name,
+                changes=dict(entry.changes),
+                ip_address=entry.ip_address,
+                user_agent=entry.user_agent,
+                request_id=entry.request_id,
+            )
+        )
+
+    async def page(self, wanted: AuditFilter, before_id: int | None, limit: int) -> list[StoredEntry]:
+        """The newest ``limit`` entries that match, older than ``before_id`` where it is given."""
+        query = select(audit_log).where(*_conditions(wanted)).order_by(audit_log.c.id.desc()).limit(limit)
+        if before_id is not None:
+            query = query.where(audit_log.c.id < before_id)
+        return [_stored(row) for row in await self._connection.execute(query)]
+
+    async def stream(self, wanted: AuditFilter) -> AsyncIterator[StoredEntry]:
+        """Every entry that matches, newest first, without holding them all in memory."""
+        query = select(audit_log).where(*_conditions(wanted)).order_by(audit_log.c.id.desc())
+        async with self._connection.stream(query.execution_options(yield_per=500)) as rows:
+            async for row in rows:
+                yield _stored(row)
+
+
+def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    entry = audit_log.c
+    given: list[tuple[object, ColumnElement[bool]]] = [
+        (wanted.user, func.lower(entry.actor_email) == (wanted.user or "").lower()),
+        (wanted.action, entry.action == wanted.action),
+        (wanted.outcome, entry.outcome == wanted.outcome),
+        (wanted.resource_type, entry.resource_type == wanted.resource_type),
+        (wanted.resource_id, entry.resource_id == wanted.resource_id),
+        (wanted.since, entry.at >= wanted.since),
+        (wanted.until, entry.at < wanted.until),
+    ]
+    return [condition for value, condition in given if value is not None]
+
+
+def _stored(row: Row[tuple[object, ...]]) -> StoredEntry:
+    return StoredEntry(
+        id=row.id,
+        at=row.at,
+        entry=Entry(
+            action=Action(row.action),
+            subject=Subject(row.resource_type, row.resource_id, row.resource_name),
+            outcome=Outcome(row.outcome),
+            reason=row.reason,
+            actor_id=row.actor_id,
+            actor_email=row.actor_email,
+            changes=row.changes,
+            ip_address=str(row.ip_address) if row.ip_address is not None else None,
+            user_agent=row.user_agent,
+            request_id=row.request_id,
+        ),
+    )

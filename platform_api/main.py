@@ -1,0 +1,53 @@
+"""The API as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from platform_api import __version__
+from platform_api.rest import docs, errors, users
+from platform_api.rest.envelope import Envelope
+from platform_api.settings import Settings
+from platform_api.use_cases.services import Services
+from platform_api.wiring import assembled
+
+#: The doors under ``/api/v1``; a new one is one line here.
+API_ROUTERS: tuple[APIRouter, ...] = (users.router,)
+
+#: The doors at the root: health, metrics.
+ROOT_ROUTERS: tuple[APIRouter, ...] = ()
+
+
+def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
+    """The application; with ``services`` it works on those, else it assembles its own when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with assembled(settings) as own:
+            app.state.services = own
+            yield
+
+    app = FastAPI(
+        title="Job platform",
+        version=__version__,
+        summary="Schedule Python and shell scripts, through Prefect.",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+        lifespan=lifespan if services is None else None,
+    )
+    if services is not None:
+        app.state.services = services
+    errors.install(app)
+    for router in API_ROUTERS:
+        app.include_router(router, prefix="/api/v1")
+    for router in ROOT_ROUTERS:
+        app.include_router(router)
+    docs.install(app)
+    app.add_middleware(Envelope)
+    return app
