@@ -42,6 +42,10 @@ class Orchestrator(Protocol):
         """Delete the job's deployment; nothing happens when it is gone already. Raises ``OrchestratorUnavailable``."""
         ...
 
+    async def deployments(self) -> dict[UUID, UUID]:
+        """The job's id by the deployment's id, of every deployment that is ours. Raises ``OrchestratorUnavailable``."""
+        ...
+
     async def is_healthy(self) -> bool:
         """Whether Prefect's API answers now."""
         ...

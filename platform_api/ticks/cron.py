@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from cronsim import CronSim, CronSimError
@@ -81,6 +81,15 @@ class CronExpression:
         fields = self.text.split()
         return fields[2].startswith("*") or fields[4].startswith("*")
 
+    @property
+    def every_hour(self) -> bool:
+        """Whether it speaks of elapsed time instead of certain hours of the day."""
+        return self.text.split()[1] == "*"
+
+    def moments_after(self, moment: datetime) -> Iterator[datetime]:
+        """The moments (UTC) after ``moment`` at which a clock in the zone of ``moment`` shows a time named here."""
+        return (match.astimezone(UTC) for match in CronSim(self.text, moment))
+
     def wall_times_after(self, moment: datetime) -> Iterator[datetime]:
         """The times on a clock without zone, strictly after ``moment``."""
         return CronSim(self.text, moment)
@@ -101,7 +110,11 @@ def _five_fields(expression: str) -> str:
         return _macro(expression, stripped.lower())
     found = list(re.finditer(r"\S+", expression))
     _check_count(expression, found)
-    return " ".join(_field(field, match) for field, match in zip(_FIELDS, found, strict=True))
+    fields = [_field(field, match) for field, match in zip(_FIELDS, found, strict=True)]
+    if "#" in fields[4] and fields[2] != "*":
+        # Whether both or either must match is told differently by different crons.
+        raise CronFault(found[2].start() + 1, "day of month must be * where day of week has a #")
+    return " ".join(fields)
 
 
 def _macro(expression: str, macro: str) -> str:
@@ -153,7 +166,7 @@ def _term(field: _Field, term: str, position: int) -> str:
         return _base(field, base, position)
     _check_step(field, step, position + len(base) + 1)
     if base == "*":
-        return term
+        return base if int(step) == 1 else term
     first, last = _bounds(field, base, position)
     # "5/10" is "from 5 on"; Sunday is counted once, as 0.
     if last is None:

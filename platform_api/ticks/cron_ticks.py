@@ -1,14 +1,16 @@
-"""The ``Ticks`` of jobs: the same moments at which Prefect's schedules propose runs.
+"""The ``Ticks`` of jobs, by cronsim and the zones of the standard library.
 
-Clock changes. A cron expression speaks of the local clock, and each time it names happens once a day:
+Clock changes. A cron expression speaks of the local clock:
 
-- an hour that is skipped in spring: its ticks are as much later as the clock jumps (02:30 happens at 03:30); where
-  the expression names that later time too, both are one tick;
-- an hour that comes twice in autumn: its ticks happen the first time only. So an hourly job in such a zone
-  pauses for two hours once a year; who wants every elapsed hour writes ``timezone: UTC`` or ``interval_seconds``.
+- where its hour is ``*`` it means elapsed time: ``*/5 * * * *`` runs every five minutes all through the year, in
+  both passes of an hour that comes twice;
+- where it names hours, each time that it names happens once a day. A time that is skipped in spring is as much later
+  as the clock jumps (02:30 happens at 03:30); where that is a tick already, both are one. A time that comes twice in
+  autumn happens the first time only.
 
-This is exactly what Prefect 3.8's CronSchedule does (a property test holds the two together); any other rule would
-either drop runs that Prefect proposes or promise runs that it never proposes.
+Prefect 3.8's CronSchedule differs: it leaves out the second pass in every expression (an hourly job pauses for two
+hours), and it moves 02:30 to 01:30 (on Python up to 3.12). ``deployments.schedules`` therefore adds such ticks to
+the deployment, and the worker drops what is no tick here.
 
 Intervals count from the epoch in UTC, whatever the zone: every 3600 seconds is every full hour, for ever, and an
 edit of something else in the job does not move it.
@@ -24,7 +26,7 @@ from zoneinfo import ZoneInfo
 from platform_api.domain.errors import FieldError
 from platform_api.domain.jobs import JobSpec
 from platform_api.ticks import zones
-from platform_api.ticks.cron import CronFault, parse
+from platform_api.ticks.cron import CronExpression, CronFault, parse
 from platform_api.ticks.words import clock_change_note, in_words
 
 #: Ticks of an interval are whole multiples from here, in Prefect's schedule too.
@@ -81,18 +83,18 @@ class CronTicks:
             return []
         zone = zones.zone(spec.timezone)
         changes = zones.clock_changes(zone, start, end)
-        return [note for change in changes if (note := self._note(spec, zone, change))]
+        expression = parse(spec.schedule)
+        return [note for change in changes if (note := _note(expression, zone, change))]
 
-    def _note(self, spec: JobSpec, zone: ZoneInfo, change: zones.ClockChange) -> str | None:
-        """What a clock change does to the job's ticks, or None when it does nothing."""
-        length = abs(change.jump)
-        first = change.at if change.forward else change.at - length
-        expression = parse(spec.schedule or "")
-        wall_start = zones.wall_time(zone, first) - (change.jump if change.forward else timedelta(0))
-        named = next(expression.wall_times_after(wall_start - timedelta(seconds=1)), None)
-        if named is None or named >= wall_start + length:
-            return None
-        return clock_change_note(zone, change, named)
+
+def _note(expression: CronExpression, zone: ZoneInfo, change: zones.ClockChange) -> str | None:
+    """What a clock change does to the ticks of an expression that names hours; None when it does nothing."""
+    length = abs(change.jump)
+    start = zones.wall_time(zone, change.at) - (length if change.forward else timedelta(0))
+    named = next(expression.wall_times_after(start - _INSTANT), None)
+    if expression.every_hour or named is None or named >= start + length:
+        return None
+    return clock_change_note(zone, change, named)
 
 
 def run_at_moment(spec: JobSpec) -> datetime:
@@ -149,12 +151,19 @@ def _interval_ticks(seconds: int, moment: datetime) -> Iterator[datetime]:
 
 
 def _cron_ticks(expression: str, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
+    accepted = parse(expression)
+    if accepted.every_hour:
+        return accepted.moments_after(moment.astimezone(zone))
+    return _named_times(accepted, zone, moment)
+
+
+def _named_times(expression: CronExpression, zone: ZoneInfo, moment: datetime) -> Iterator[datetime]:
     """In order, although the ticks of a skipped hour move behind some that the clock names later."""
     # Ticks that a recent jump moved may still be ahead of us, so their wall times are looked at again.
     back = timedelta(0) if zones.steady_since(zone, moment, _LONGEST_JUMP) else _LONGEST_JUMP
     moved: list[datetime] = []
     last = moment
-    for wall in parse(expression).wall_times_after(zones.wall_time(zone, moment - back)):
+    for wall in expression.wall_times_after(zones.wall_time(zone, moment - back)):
         tick, shown = zones.moment_of(zone, wall)
         heapq.heappush(moved, tick)
         if not shown:
