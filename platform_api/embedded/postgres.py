@@ -32,6 +32,9 @@ UNPRIVILEGED_USER = "nobody"
 SUPERUSER = "job_platform"
 START_DEADLINE_SECONDS = 60.0
 
+#: Linux gives numbers below 2**22 only.
+IMPOSSIBLE_PID = 2**22
+
 
 class PostgresFailed(RuntimeError):
     """PostgreSQL could not be initialised or did not come up; the message ends with its own last words."""
@@ -43,6 +46,8 @@ class Cluster:
 
     folder: Path
     port: int
+    #: Where the server's words go; beside the data by default.
+    log_file: Path | None = None
 
     @property
     def data(self) -> Path:
@@ -52,7 +57,7 @@ class Cluster:
     @property
     def log(self) -> Path:
         """What the server says."""
-        return self.folder / "postgres.log"
+        return self.log_file or self.folder / "postgres.log"
 
     @property
     def password_file(self) -> Path:
@@ -135,16 +140,22 @@ def initialise(cluster: Cluster) -> None:
     cluster.folder.mkdir(parents=True, exist_ok=True)
     cluster.folder.chmod(0o700)
     cluster.data.mkdir(mode=0o700)
-    _write_password(cluster.password_file)
+    ensure_password(cluster)
     _give_away(cluster)
     _initdb(cluster)
     (cluster.folder / "initialised").touch()
 
 
-def _write_password(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def ensure_password(cluster: Cluster) -> None:
+    """Make the superuser's password unless it is there, so that URLs are known before the data folder exists."""
+    if cluster.password_file.exists():
+        return
+    cluster.folder.mkdir(parents=True, exist_ok=True)
+    draft = cluster.folder / "password.draft"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_urlsafe(32))
+    draft.replace(cluster.password_file)
 
 
 def _give_away(cluster: Cluster) -> None:
@@ -172,6 +183,31 @@ def _initdb(cluster: Cluster) -> None:
         raise PostgresFailed(f"initdb failed: {done.stderr.strip()}")
 
 
+def free_the_pid_file(cluster: Cluster) -> None:
+    """Make a start possible where ``postmaster.pid`` was left by a crash and its number now belongs to a stranger.
+
+    PostgreSQL refuses to start while any process has that number, and after a restart of a container one often
+    has. Only the number is replaced, by one that no process can have: the rest of the file lets PostgreSQL see
+    for itself whether a process of the old server still holds the shared memory, so the file is never deleted.
+    The caller holds the home's lock and has ended the last server if it was alive.
+    """
+    path = cluster.data / "postmaster.pid"
+    try:
+        first, rest = path.read_text().split("\n", 1)
+    except (FileNotFoundError, ValueError):
+        return
+    if not _serves(int(first), cluster):
+        path.write_text(f"{IMPOSSIBLE_PID}\n{rest}")
+
+
+def _serves(pid: int, cluster: Cluster) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return str(cluster.data).encode() in command
+
+
 def server_command(cluster: Cluster, extra: dict[str, str] | None = None) -> list[str]:
     """The server in the foreground, on loopback only and without a socket file."""
     options = {
@@ -197,14 +233,20 @@ def wait_until_ready(cluster: Cluster, process: subprocess.Popen[bytes] | None =
     while time.monotonic() < deadline:
         if process is not None and process.poll() is not None:
             raise PostgresFailed(f"PostgreSQL ended at once: {last_words(cluster)}")
-        try:
-            psycopg.connect(cluster.url("postgres"), connect_timeout=2).close()
-        except psycopg.OperationalError:
-            # The server offers no event for "ready" but its port: asking again is the way pg_ctl does it too.
-            time.sleep(0.05)
-        else:
+        if answers(cluster):
             return
+        # The server offers no event for "ready" but its port: asking again is the way pg_ctl does it too.
+        time.sleep(0.05)
     raise PostgresFailed(f"PostgreSQL did not answer within {START_DEADLINE_SECONDS:.0f} s: {last_words(cluster)}")
+
+
+def answers(cluster: Cluster) -> bool:
+    """Whether the server takes a connection now."""
+    try:
+        psycopg.connect(cluster.url("postgres"), connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def last_words(cluster: Cluster, size: int = 2000) -> str:
