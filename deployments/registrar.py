@@ -3,11 +3,11 @@
 ``apply``, step by step; each step may be repeated after a crash at any point:
 
 1. find the deployment: by the id we noted, else by its name's ending and the job's id in its parameters;
-2. create it without schedules where there is none, else change the fields that differ;
+2. create it without schedules where there is none;
 3. make its schedules those of the job, by slug, so that an unchanged schedule keeps its id: Prefect's key against
-   double runs is made of it;
-4. have Prefect create the runs of the next two minutes, counted from before step 2: a change of a deployment deletes
-   its future runs, and a tick that passes meanwhile must come back.
+   double runs is made of it; then change the fields that differ;
+4. have Prefect create the runs of the next two minutes, counted from before the first step: a change of a deployment
+   deletes its future runs, and a tick that passes meanwhile must come back.
 
 Prefect keeps runs that are Pending, running or late through all of this; the worker decides what becomes of them.
 """
@@ -60,15 +60,14 @@ class PrefectOrchestrator:
     async def apply(self, intent: DeploymentIntent) -> UUID:
         """See ``ports.orchestrator.Orchestrator``."""
         before = self._clock.now()
-        deployment = await self._found(intent)
-        if deployment is None:
-            deployment = await self._create(intent)
-        else:
-            await self._update(deployment, intent)
-            before -= OVERLAP
-        await self._set_schedules(deployment, schedules_of(intent.spec, before))
+        known = await self._found(intent)
+        deployment = known or await self._create(intent)
+        changed = await self._set_schedules(deployment, schedules_of(intent.spec, before))
+        if known is not None:
+            changed |= await self._update(known, intent)
         if intent.status is JobStatus.ACTIVE and intent.spec.has_schedule:
-            await self._create_next_runs(deployment["id"], before)
+            # A schedule that is new has no ticks before now.
+            await self._create_next_runs(deployment["id"], before if changed or not known else before - OVERLAP)
         return UUID(deployment["id"])
 
     async def remove(self, intent: DeploymentIntent) -> None:
@@ -147,28 +146,31 @@ class PrefectOrchestrator:
             pool = {"name": self._work_pool, "type": WORK_POOL_TYPE, "base_job_template": base_job_template()}
             await self._call("POST", "/work_pools/", pool)
 
-    async def _update(self, deployment: dict[str, Any], intent: DeploymentIntent) -> None:
+    async def _update(self, deployment: dict[str, Any], intent: DeploymentIntent) -> bool:
+        """Change what differs; whether the job was paused or woken by that."""
         wanted = changeable_fields(intent)
         changed = {field: value for field, value in wanted.items() if deployment.get(field) != value}
         if changed:
             await self._call("PATCH", f"/deployments/{deployment['id']}", changed)
+        return "paused" in changed
 
-    async def _set_schedules(self, deployment: dict[str, Any], wanted: Mapping[str, PrefectSchedule]) -> None:
+    async def _set_schedules(self, deployment: dict[str, Any], wanted: Mapping[str, PrefectSchedule]) -> bool:
+        """Make the deployment's schedules these; whether that changed any."""
         path = f"/deployments/{deployment['id']}/schedules"
         present = {row["slug"]: row for row in deployment.get("schedules") or []}
         documents = {slug: schedule.model_dump(mode="json") for slug, schedule in wanted.items()}
-        for slug, row in present.items():
-            if slug not in documents:
-                await self._delete(f"{path}/{row['id']}")
-            elif not _same(row, documents[slug]):
-                await self._call("PATCH", f"{path}/{row['id']}", {"schedule": documents[slug], "active": True})
-        new = [
-            {"slug": slug, "schedule": document, "active": True}
-            for slug, document in documents.items()
-            if slug not in present
-        ]
+        changed = {slug for slug in documents if slug in present and not _same(present[slug], documents[slug])}
+        new = [slug for slug in documents if slug not in present]
+        surplus = [row for slug, row in present.items() if slug not in documents]
+        for row in surplus:
+            await self._delete(f"{path}/{row['id']}")
+        for slug in changed:
+            await self._call("PATCH", f"{path}/{present[slug]['id']}", {"schedule": documents[slug], "active": True})
         if new:
-            await self._call("POST", path, new)
+            await self._call(
+                "POST", path, [{"slug": slug, "schedule": documents[slug], "active": True} for slug in new]
+            )
+        return bool(changed or new or surplus)
 
     async def _delete(self, path: str) -> None:
         try:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from platform_api.db.engine import create_engine
 from platform_api.embedded.postgres import Cluster
 from tests.postgres import cloned_database, migrated_template, running_cluster
+from tests.prefect_server import PrefectServer, running_prefect
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +35,10 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(database_url, pool_size=10, application_name="test")
     yield engine
     await engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def prefect_server(postgres_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A real Prefect server for the whole run; tests leave each other's deployments alone."""
+    with running_prefect(postgres_cluster, tmp_path_factory.mktemp("prefect")) as server:
+        yield server
