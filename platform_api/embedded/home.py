@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from platform_api.embedded.postgres import free_port
+from platform_api.ports.supervision import FILE_NAME
 
 
 class AlreadyRunning(RuntimeError):
@@ -42,7 +43,7 @@ class Home:
     @property
     def children(self) -> Path:
         """What the supervisor knows about its children; the health check reads it."""
-        return self.path / "children.json"
+        return self.path / FILE_NAME
 
     @property
     def credentials(self) -> Path:

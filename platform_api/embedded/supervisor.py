@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -157,5 +158,5 @@ class Supervisor:
             await self._log_task
 
     def _write(self) -> None:
-        report = SupervisorReport(self._phase, [kept.report() for kept in self._kept])
+        report = SupervisorReport(self._phase, [kept.report() for kept in self._kept], os.getpid())
         write_private_json(self._home.children, report.to_json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -31,10 +32,12 @@ class SupervisorReport:
 
     phase: str
     children: list[ChildReport]
+    #: The supervisor's own process number.
+    pid: int = 0
 
     def to_json(self) -> dict[str, object]:
         """As it is written to the home."""
-        return {"phase": self.phase, "children": [_child_to_json(child) for child in self.children]}
+        return {"pid": self.pid, "phase": self.phase, "children": [_child_to_json(child) for child in self.children]}
 
     @classmethod
     def from_json(cls, document: dict[str, object]) -> SupervisorReport:
@@ -42,7 +45,7 @@ class SupervisorReport:
         children = document["children"]
         if not isinstance(children, list):
             raise TypeError("children is no list")
-        return cls(str(document["phase"]), [_child_from_json(child) for child in children])
+        return cls(str(document["phase"]), [_child_from_json(child) for child in children], int(str(document["pid"])))
 
 
 def _child_to_json(child: ChildReport) -> dict[str, object]:
@@ -62,6 +65,10 @@ class Supervision(Protocol):
         ...
 
 
+#: The supervisor's word in the home of its machine.
+FILE_NAME = "children.json"
+
+
 class FileSupervision:
     """The supervisor's word as it lies in the home."""
 
@@ -74,3 +81,15 @@ class FileSupervision:
             return SupervisorReport.from_json(json.loads(self._path.read_text()))
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+class ParentSupervision:
+    """The same where the supervisor is this process's parent; what another one left behind means nothing here."""
+
+    def __init__(self, home: Path) -> None:
+        self._file = FileSupervision(home / FILE_NAME)
+
+    def report(self) -> SupervisorReport | None:
+        """The parent's word; None where the parent is no supervisor."""
+        report = self._file.report()
+        return report if report is not None and report.pid == os.getppid() else None
