@@ -16,9 +16,10 @@ from platform_api.ports.claims import Admission, HeldRun, ProposedJob
 
 _ADMIT = text("""
     INSERT INTO executions (id, prefect_flow_run_id, job_id, job_version, pool, status, triggered_by, scheduled_for,
-                            due_at, ended_at, exclusive, priority, reason, worker_id)
+                            due_at, queued_at, ended_at, exclusive, priority, reason, worker_id)
     SELECT id, id, job_id, version, :pool, status, triggered_by, scheduled_for,
-           due_at, CASE WHEN status = 'skipped' THEN now() END, exclusive, priority, reason, :worker_id
+           due_at, greatest(due_at, now()), CASE WHEN status = 'skipped' THEN now() END, exclusive, priority, reason,
+           :worker_id
     FROM unnest(CAST(:ids AS uuid[]), CAST(:jobs AS uuid[]), CAST(:versions AS int[]), CAST(:statuses AS text[]),
                 CAST(:triggers AS text[]), CAST(:ticks AS timestamptz[]), CAST(:dues AS timestamptz[]),
                 CAST(:exclusives AS bool[]), CAST(:priorities AS int[]), CAST(:reasons AS text[]))
@@ -58,7 +59,8 @@ def _taking(wanted: str) -> TextClause:
 
 
 _TAKE = _taking("""
-    pool = :pool AND status IN ('queued', 'retrying') AND due_at <= :until AND worker_id IS NULL
+    pool = :pool AND status IN ('queued', 'retrying') AND due_at <= :until
+    AND (worker_id IS NULL OR (worker_id = :worker_id AND id <> ALL(CAST(:known AS uuid[]))))
     ORDER BY due_at, priority LIMIT :limit
 """)
 _TAKE_RUNNING = _taking("worker_id = ANY(CAST(:dead AS uuid[])) AND status = 'running'")
@@ -111,9 +113,12 @@ class SqlClaims:
         }
         return set(await self._connection.scalars(_ADMIT, parameters))
 
-    async def take(self, worker_id: UUID, pool: str, until: datetime, limit: int) -> list[HeldRun]:
-        """Take runs that nobody holds."""
-        return await self._held(_TAKE, {"worker_id": worker_id, "pool": pool, "until": until, "limit": limit})
+    async def take(
+        self, worker_id: UUID, pool: str, until: datetime, limit: int, known: Sequence[UUID]
+    ) -> list[HeldRun]:
+        """Take runs that nobody holds, or that a failed commit made ours without a word."""
+        parameters = {"worker_id": worker_id, "pool": pool, "until": until, "limit": limit, "known": list(known)}
+        return await self._held(_TAKE, parameters)
 
     async def take_over(self, worker_id: UUID, dead: Sequence[UUID], *, running: bool) -> list[HeldRun]:
         """Take what dead workers held."""

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from platform_api.ports.ends import CancelRequest, Verdict
+from platform_api.ports.ends import Verdict
 
 _LOCK = text("""
     SELECT e.id, e.cancel_requested_by
@@ -99,14 +99,14 @@ class SqlEnds:
             },
         )
 
-    async def cancel_requests(self, worker_id: UUID) -> list[CancelRequest]:
-        """Find running executions that are to stop."""
+    async def running(self, worker_id: UUID) -> dict[UUID, str | None]:
+        """Read what the worker runs."""
         query = text("""
-            SELECT id, cancel_requested_by FROM executions
-            WHERE worker_id = :worker_id AND status = 'running' AND cancel_requested_at IS NOT NULL
+            SELECT id, CASE WHEN cancel_requested_at IS NOT NULL THEN coalesce(cancel_requested_by, 'somebody') END
+            FROM executions WHERE worker_id = :worker_id AND status = 'running'
         """)
         rows = await self._connection.execute(query, {"worker_id": worker_id})
-        return [CancelRequest(row.id, row.cancel_requested_by or "somebody") for row in rows]
+        return {row[0]: row[1] for row in rows}
 
     async def request_cancel(self, flow_run_id: UUID, requested_by: str, now: datetime) -> UUID | None:
         """End a waiting execution, or ask for the end of a running one."""

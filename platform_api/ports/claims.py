@@ -88,8 +88,11 @@ class Claims(Protocol):
         """Write the rows, held by the worker; the ids of those whose tick was still free."""
         ...
 
-    async def take(self, worker_id: UUID, pool: str, until: datetime, limit: int) -> list[HeldRun]:
-        """Take runs of the pool that nobody holds and that are due before ``until``."""
+    async def take(
+        self, worker_id: UUID, pool: str, until: datetime, limit: int, known: Sequence[UUID]
+    ) -> list[HeldRun]:
+        """Take runs of the pool that are due before ``until`` and that nobody holds, or the worker itself
+        without knowing it."""
         ...
 
     async def take_over(self, worker_id: UUID, dead: Sequence[UUID], *, running: bool) -> list[HeldRun]:

@@ -35,14 +35,6 @@ class Verdict:
         return ExecutionStatus.RETRYING if self.next_attempt_at else self.status
 
 
-@dataclass(frozen=True, slots=True)
-class CancelRequest:
-    """Somebody wants a running execution to stop."""
-
-    execution_id: UUID
-    requested_by: str
-
-
 class Ends(Protocol):
     """The changes of runs that are over, and of those that are to be."""
 
@@ -54,8 +46,8 @@ class Ends(Protocol):
         """Write the verdicts of attempts that this transaction has locked."""
         ...
 
-    async def cancel_requests(self, worker_id: UUID) -> list[CancelRequest]:
-        """Running executions of the worker that are to stop."""
+    async def running(self, worker_id: UUID) -> dict[UUID, str | None]:
+        """What the worker runs, with who wants it stopped, if anybody."""
         ...
 
     async def request_cancel(self, flow_run_id: UUID, requested_by: str, now: datetime) -> UUID | None:

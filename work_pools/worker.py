@@ -1,0 +1,75 @@
+"""``ScriptWorker``: how Prefect sees the engine. It polls and shows itself; the engine does the rest (D1)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from uuid import UUID
+
+import anyio.abc
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import WorkerFlowRunResponse
+from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
+
+from platform_api.ports.claims import Proposal
+from work_pools.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+#: The type of work pool that this worker serves.
+WORKER_TYPE = "local-script"
+
+
+class ScriptWorkerResult(BaseWorkerResult):
+    """Never used: the engine reports ends itself."""
+
+
+class ScriptWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ScriptWorkerResult]):
+    """Hands what Prefect's schedule proposes to the engine."""
+
+    type = WORKER_TYPE
+    _description = "Runs jobs of the job platform: scripts as processes of their own, started on time."
+
+    def __init__(self, engine: Engine, *, work_pool_name: str, name: str, prefetch_seconds: float) -> None:
+        super().__init__(work_pool_name=work_pool_name, name=name, prefetch_seconds=prefetch_seconds)
+        self._engine = engine
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        """Poll once. Nothing is submitted here: the engine claims in our database and starts on time."""
+        if self._has_successfully_synced:
+            responses = await self._get_scheduled_flow_runs()
+            proposals = [proposal for response in responses if (proposal := _proposal(response))]
+            if proposals:
+                await self._engine.propose(proposals)
+        self._last_polled_time = _now()
+        return []
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: BaseJobConfiguration,
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> ScriptWorkerResult:
+        """Refuse what only Prefect's own submission calls."""
+        raise NotImplementedError("Flow runs of this pool are started by the platform's engine")
+
+    async def _cancel_run(self, flow_run_id: UUID) -> None:
+        """Somebody cancelled in Prefect's UI."""
+        await self._engine.cancel_flow_run(flow_run_id)
+
+
+def _proposal(response: WorkerFlowRunResponse) -> Proposal | None:
+    """What Prefect wants, in our words; flow runs of deployments that are not ours are left alone."""
+    run = response.flow_run
+    moment = run.next_scheduled_start_time or run.expected_start_time
+    job_id = _job_id(run.parameters)
+    if moment is None or job_id is None:
+        return None
+    return Proposal(run.id, job_id, moment, by_hand=not run.auto_scheduled)
+
+
+def _job_id(parameters: dict[str, Any]) -> UUID | None:
+    try:
+        return UUID(str(parameters["job_id"]))
+    except (KeyError, ValueError):
+        return None
