@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 import httpx
 from prefect.client.orchestration import PrefectClient
 
-from platform_api.ports.orchestrator import OrchestratorUnavailable
+from platform_api.ports.orchestrator import OrchestratorRefused, OrchestratorUnavailable
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
 
@@ -65,5 +65,5 @@ class PrefectApi:
 def _translated(refused: httpx.HTTPStatusError) -> Exception:
     if refused.response.status_code == httpx.codes.NOT_FOUND:
         return NotThere(str(refused.request.url.path))
-    detail = refused.response.text[:500]
-    return OrchestratorUnavailable(f"Prefect answered {refused.response.status_code}: {detail}")
+    message = f"Prefect answered {refused.response.status_code}: {refused.response.text[:500]}"
+    return OrchestratorRefused(message) if refused.response.is_client_error else OrchestratorUnavailable(message)

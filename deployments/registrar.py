@@ -15,7 +15,8 @@ Prefect keeps runs that are Pending, running or late through all of this; the wo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ from deployments.work_pool import base_job_template
 from platform_api.domain.jobs import JobStatus
 from platform_api.ports.clock import Clock, SystemClock
 from platform_api.ports.orchestrator import DeploymentIntent, OrchestratorUnavailable
+from platform_api.settings import Settings
 
 #: How far ahead runs are created at once; Prefect's scheduler goes on from there.
 AHEAD = timedelta(minutes=2)
@@ -186,6 +188,22 @@ class PrefectOrchestrator:
             "min_runs": 1,
         }
         await self._call("POST", f"/deployments/{deployment_id}/schedule", span)
+
+
+@asynccontextmanager
+async def open_registrar(settings: Settings) -> AsyncIterator[PrefectOrchestrator]:
+    """The orchestrator on the Prefect server that the settings name; its connections close at the end."""
+    password = settings.prefect_auth_string
+    registrar = PrefectOrchestrator(
+        settings.prefect_api_url,
+        password.get_secret_value() if password else None,
+        work_pool=settings.work_pool,
+        concurrency=settings.prefect_concurrency,
+    )
+    try:
+        yield registrar
+    finally:
+        await registrar.close()
 
 
 def _same(row: dict[str, Any], document: dict[str, Any]) -> bool:

@@ -13,6 +13,10 @@ class OrchestratorUnavailable(Exception):
     """Prefect could not be reached or did not answer in time; what was asked may or may not have happened."""
 
 
+class OrchestratorRefused(OrchestratorUnavailable):
+    """Prefect answered that it will not take this; asking again may help only after something else has changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeploymentIntent:
     """What Prefect is to show for one job: written to the job's deployment as a whole, so it may be repeated."""
