@@ -60,6 +60,8 @@ def serve_api(host: str, port: int, *, gated: bool) -> None:
     """``api``."""
     import uvicorn
 
+    # Loaded by the application when it starts; here it loads while the migrations still run.
+    import deployments.registrar  # noqa: F401
     from platform_api.main import create_app
 
     settings = Settings()

@@ -36,14 +36,17 @@ def answers(url: str) -> Callable[[], bool]:
 
 
 async def until_ready(
-    child: Child, check: Callable[[], bool], seconds: float, progress: Progress, patience: Callable[[], bool]
+    child: Child, check: Callable[[], bool], seconds: float, progress: Progress, hopeless: Callable[[], Child | None]
 ) -> None:
-    """Return when ``check`` holds; raise ``StartFailed`` at the deadline or when ``patience`` has run out."""
+    """Return when ``check`` holds; raise ``StartFailed`` at the deadline or when any child is ``hopeless``."""
     deadline = time.monotonic() + seconds
     spoke = time.monotonic()
     while not await asyncio.to_thread(check):
-        if time.monotonic() > deadline or not patience():
-            raise StartFailed(f"{child.plan.name} did not start. {child.plan.log} ends with:\n{child.last_words()}")
+        culprit = child if time.monotonic() > deadline else hopeless()
+        if culprit is not None:
+            raise StartFailed(
+                f"{culprit.plan.name} did not start. {culprit.plan.log} ends with:\n{culprit.last_words()}"
+            )
         if time.monotonic() - spoke > SILENCE_SECONDS:
             spoke = time.monotonic()
             progress.say(f"{child.plan.name} ... still starting")

@@ -36,8 +36,6 @@ POSTGRES_SECONDS = 60.0
 PREFECT_SECONDS = 600.0
 API_SECONDS = 60.0
 HEALTHY_SECONDS = 60.0
-#: A process that dies so often before the platform was ready once will not mend itself.
-PATIENT_RESTARTS = 3
 
 #: Every address of this machine: the platform itself then asks on loopback.
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104
@@ -58,6 +56,8 @@ class Running:
 
     home: Home
     base_url: str
+    #: The same on loopback, whatever people see.
+    local_url: str
     progress: Progress
 
 
@@ -89,7 +89,7 @@ class PlatformStart:
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from None
         await self._until_healthy()
-        return Running(self._home, self._access.base_url, self._progress)
+        return Running(self._home, self._access.base_url, self._local_url, self._progress)
 
     async def _all_steps(self, steps: asyncio.TaskGroup) -> None:
         """The order of the picture above."""
@@ -147,10 +147,7 @@ class PlatformStart:
             await self._until(api, answers(f"{self._local_url}/health"), HEALTHY_SECONDS)
 
     async def _until(self, child: Child, check: Callable[[], bool], seconds: float) -> None:
-        def patience() -> bool:
-            return self.supervisor.worst_restarts() < PATIENT_RESTARTS
-
-        await until_ready(child, check, seconds, self._progress, patience)
+        await until_ready(child, check, seconds, self._progress, self.supervisor.hopeless)
 
     @property
     def _local_url(self) -> str:

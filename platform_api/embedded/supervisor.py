@@ -25,6 +25,7 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 #: A child that has lived this long has recovered: its next death counts as the first.
 RECOVERED_SECONDS = 60.0
+PATIENT_RESTARTS = 3
 LOG_CHECK_SECONDS = 20.0
 #: What a killed supervisor's children get to end by themselves: PostgreSQL writes its last checkpoint meanwhile.
 LEFTOVER_GRACE_SECONDS = 8.0
@@ -133,9 +134,9 @@ class Supervisor:
         """The child of that name; raises ``StopIteration`` when there is none."""
         return next(kept.child for kept in self._kept if kept.child.plan.name == name)
 
-    def worst_restarts(self) -> int:
-        """How often the child that dies most has been started again."""
-        return max((kept.restarts for kept in self._kept), default=0)
+    def hopeless(self) -> Child | None:
+        """A child that has died so often that it will not mend itself; asked before all were ready once."""
+        return next((kept.child for kept in self._kept if kept.restarts >= PATIENT_RESTARTS), None)
 
     def serving(self) -> None:
         """Everything is up for the first time."""
