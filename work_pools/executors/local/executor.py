@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
+import resource
 import signal
 import time
 from contextlib import suppress
@@ -14,7 +14,7 @@ from typing import Any
 
 from platform_api.domain.jobs import JobType
 from platform_api.domain.log_frames import HEADER, LONGEST_PIECE
-from work_pools.executors.local import processes, result_document
+from work_pools.executors.local import discarding, processes, result_document
 from work_pools.executors.local.launcher_link import BASE_PYTHON, LauncherGone, LauncherLink
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.protocol import (
@@ -32,6 +32,10 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #: A launcher that dies over an order is replaced this often before the attempt counts as not started.
 _LAUNCHERS_PER_ORDER = 3
+#: A shim that was killed before it could answer is given up after this.
+_ANSWER_SECONDS = 20.0
+#: How long a discarded attempt is remembered: longer than a worker can sleep and still believe it holds it.
+_SWEEP_SECONDS = 3600.0
 #: An attempt may be started by another process, and a folder has no descriptor to wait on in the standard library.
 _POLL_SECONDS = 0.1
 
@@ -43,10 +47,13 @@ class LocalExecutor:
         self._runs_folder = runs_folder.resolve()
         self._link: LauncherLink | None = None
         self._linking = asyncio.Lock()
+        self._next_sweep = 0.0
 
     async def open(self) -> None:
         """Start the launcher, so that the first attempt need not wait for it."""
         self._runs_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _allow_many_descriptors()
+        await self._sweep()
         await self._live_link()
 
     async def close(self) -> None:
@@ -66,12 +73,12 @@ class LocalExecutor:
         """Have the launcher fork a shim for a prepared attempt."""
         directory = self._directory(order.ref)
         for _ in range(_LAUNCHERS_PER_ORDER):
-            with suppress(LauncherGone):
+            with suppress(LauncherGone, TimeoutError):
                 started = await self._order(directory, order)
                 if started is None:
                     raise AlreadyStarted
                 return _moment(started)
-            # It may have died between the start and the word of it.
+            # It, or the shim, may have died between the start and the word of it.
             known = directory.read_document("started")
             if known and known["claim"] == str(order.claim):
                 return await self._began(directory, known)
@@ -95,10 +102,12 @@ class LocalExecutor:
         directory = self._directory(ref)
         while directory.exists():
             shim = directory.read_document("started")
-            if shim is not None:
+            if shim is not None and not directory.is_discarded():
                 await _until_gone(shim)
                 record = directory.read_document("exit")
                 return _end(ref, record if record else await asyncio.to_thread(_lost, directory))
+            if shim is not None:
+                break
             await asyncio.sleep(_POLL_SECONDS)
         return _end(ref, {"cause": "lost", "ended_us": _now_us(), "error": "Nothing is kept of this attempt."})
 
@@ -120,14 +129,17 @@ class LocalExecutor:
             os.close(shim)
 
     async def discard(self, ref: AttemptRef) -> None:
-        """Remove the run directory."""
-        path = self._directory(ref).path
-        await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)
-        with suppress(OSError):
-            os.rmdir(os.path.dirname(path))
+        """Empty the run directory; what keeps the attempt from starting again goes an hour later."""
+        await asyncio.to_thread(discarding.discard, self._directory(ref))
+        if time.monotonic() > self._next_sweep:
+            await self._sweep()
 
     def _directory(self, ref: AttemptRef) -> RunDirectory:
         return RunDirectory(f"{self._runs_folder}/{ref.execution_id}/{ref.attempt}")
+
+    async def _sweep(self) -> None:
+        self._next_sweep = time.monotonic() + _SWEEP_SECONDS
+        await asyncio.to_thread(discarding.forget_discarded, self._runs_folder, _SWEEP_SECONDS)
 
     async def _live_link(self) -> LauncherLink:
         async with self._linking:
@@ -142,13 +154,13 @@ class LocalExecutor:
         command = [interpreter, directory.at(f"code/{script_name}"), *order.arguments]
         limits = (order.timeout_seconds, order.grace_seconds)
         link = await self._live_link()
-        return await link.order(directory.path, str(order.claim), command, _environment(directory, order), limits)
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            return await link.order(directory.path, str(order.claim), command, _environment(directory, order), limits)
 
     async def _began(self, directory: RunDirectory, shim: dict[str, Any]) -> datetime:
         """When the script of a known shim began; the shim is at most about to say so."""
         while True:
-            known = directory.read_document("session") or directory.read_document("exit")
-            if known:
+            if known := directory.read_document("session") or directory.read_document("exit"):
                 return _moment(known.get("started_us") or known["ended_us"])
             if (descriptor := processes.open_pidfd(shim)) is None:
                 return datetime.now(UTC)
@@ -158,8 +170,8 @@ class LocalExecutor:
     def _not_started(self, directory: RunDirectory, order: AttemptOrder) -> datetime:
         if not directory.take(str(order.claim), processes.identity(os.getpid()) | {"claim": str(order.claim)}):
             raise AlreadyStarted
-        error = "The launcher of scripts died again and again."
-        directory.write_document("exit", {"cause": "not_started", "ended_us": _now_us(), "error": error})
+        error = "The launcher of scripts did not start it."
+        directory.record_end({"cause": "not_started", "ended_us": _now_us(), "error": error})
         return datetime.now(UTC)
 
 
@@ -192,11 +204,11 @@ def _lost(directory: RunDirectory) -> dict[str, Any]:
     trouble = f"{directory.path}/trouble"
     record = {
         "cause": "lost",
-        "started_us": session["started_us"] if session else None,
+        "started_us": session.get("started_us") if session else None,
         "ended_us": _now_us(),
         "error": Path(trouble).read_text() if os.path.exists(trouble) else None,
     }
-    directory.write_document("exit", record)
+    directory.record_end(record)
     return record
 
 
@@ -212,6 +224,12 @@ def _end(ref: AttemptRef, record: dict[str, Any]) -> AttemptEnd:
 
 
 _COPIED = ("exit_code", "signal", "error", "result", "result_error", "cpu_seconds", "peak_memory_bytes")
+
+
+def _allow_many_descriptors() -> None:
+    """Each attempt that is waited for takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _read_at(path: str, offset: int, size: int) -> bytes:

@@ -85,8 +85,8 @@ class LauncherLink:
         self._give_up()
 
     def _take(self, answer: Answer) -> None:
-        waiting = self._waiting.pop(answer.number)
-        if not waiting.done():
+        waiting = self._waiting.pop(answer.number, None)
+        if waiting and not waiting.done():
             waiting.set_result(answer.started_us)
 
     def _give_up(self) -> None:

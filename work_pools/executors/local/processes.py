@@ -67,7 +67,7 @@ def identity(pid: int) -> dict[str, Any]:
 
 def open_pidfd(known: dict[str, Any] | None) -> int | None:
     """A descriptor of exactly the process that ``identity`` described, None when it is gone or was never known."""
-    if known is None:
+    if not known:
         return None
     try:
         descriptor = os.pidfd_open(known["pid"])
@@ -142,7 +142,7 @@ def _has_marker(pid: int, marker: bytes) -> bool:
 
 
 def _in_session(pid: int, session: dict[str, Any] | None) -> bool:
-    if session is None or session["boot_id"] != boot_id():
+    if not session or session["boot_id"] != boot_id():
         return False
     # A number is not given again while it names a session; a leader with another start means that it was.
     fields, leader_start = _stat(pid), start_ticks(session["pid"])

@@ -4,11 +4,12 @@
     work/             its current folder and home     session       the script's own process and its start
     ready-<claim>     may be started by that claim    exit          how it ended; there once it is over
     sealed-<claim>    may not be any more             stop          the cause why a worker wants it ended
-    started           which shim watches it
+    started           which shim watches it           spare         room for ``exit`` on a full disk
 
 An attempt starts when a shim takes its claim's token: renames it, writes into it who it is, and links it to
 ``started``, which only one can do. A takeover renames what tokens it finds before it looks for ``started``, so
-an order that is still on its way loses or is seen. Read by the shim, which has nothing but the standard library.
+an order that is still on its way loses or is seen. Of a discarded attempt an empty ``started`` remains for a while,
+so that a worker that slept through all of it cannot start it again. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ from contextlib import suppress
 from typing import Any
 
 READY, TAKEN, SEALED = "ready-", "taken-", "sealed-"
+
+# Tokens and the spare record are as large from the beginning as they ever become: on a full disk they can still
+# be written over. Blanks around a JSON document mean nothing.
+_TOKEN_SIZE, _SPARE_SIZE = 512, 2048
 
 
 class RunDirectory:
@@ -52,7 +57,8 @@ class RunDirectory:
             return False
         if not os.path.exists(self.started) and not os.path.exists(self.at(READY + claim)):
             self.write(f"code/{script_name}", script)
-            self.write(READY + claim, b"")
+            self.write("spare", b" " * _SPARE_SIZE)
+            self.write(READY + claim, b" " * _TOKEN_SIZE)
         return True
 
     def take(self, claim: str, identity: dict[str, Any]) -> bool:
@@ -92,13 +98,33 @@ class RunDirectory:
         """``write`` for what ``read_document`` reads."""
         self.write(name, json.dumps(document).encode())
 
+    def record_end(self, record: dict[str, Any]) -> None:
+        """Write ``exit``; on a full disk into the room kept for it, without the result."""
+        try:
+            self.write_document("exit", record)
+        except OSError as error:
+            kept = {name: value for name, value in record.items() if name != "result"}
+            kept["result_error"] = f"The result could not be kept: {error.strerror}"
+            kept["error"] = str(kept.get("error") or "")[:1000] or None
+            content = json.dumps(kept).encode()[:_SPARE_SIZE]
+            _fill(os.open(self.at("spare"), os.O_WRONLY | os.O_CLOEXEC), content)
+            os.rename(self.at("spare"), self.at("exit"))
+
+    def is_discarded(self) -> bool:
+        """Whether only the mark is left."""
+        with suppress(OSError):
+            return os.listdir(self.path) == ["started"] and os.path.getsize(self.started) == 0
+        return False
+
     def read_document(self, name: str) -> dict[str, Any] | None:
-        """What was written under that name, or None where nothing was."""
+        """What was written under that name, None where nothing was, empty where a dying machine left it half done."""
         try:
             with open(self.at(name), "rb") as file:
                 document: dict[str, Any] = json.load(file)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except ValueError:
+            return {}
         return document
 
 

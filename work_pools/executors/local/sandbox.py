@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+
+_OPEN_FILES = 1024
 
 
 def confine() -> None:
@@ -13,6 +16,9 @@ def confine() -> None:
     """
     os.umask(0o022)
     _forget_signals()
+    # The worker's own soft limit is far higher; programs that use select() break with it.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, _OPEN_FILES), hard))
 
 
 def _forget_signals() -> None:

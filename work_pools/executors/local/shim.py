@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from work_pools.executors.local import processes, result_document
+from work_pools.executors.local.capture import LogFile
 from work_pools.executors.local.orders import Answer, Order
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.local.script_process import NotStarted, spawn
@@ -26,17 +27,18 @@ def run(order: Order, answers: int) -> None:
     if not directory.take(order.claim, processes.identity(os.getpid()) | {"claim": order.claim}):
         answer(answers, Answer(order.number, None))
         return
-    work = os.open(directory.work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    processes.adopt_orphans()
     try:
-        watch.begin(spawn(order, directory))
-    except NotStarted as error:
+        work = os.open(directory.work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        log = LogFile(directory.log)
+        processes.adopt_orphans()
+        watch.begin(spawn(order, directory), log)
+    except (NotStarted, OSError) as error:
         answer(answers, refuse(order, directory, str(error)))
         return
     answer(answers, Answer(order.number, watch.script.started_us))
     os.close(answers)
     watch.until_over()
-    directory.write_document("exit", _verdict(watch) | _consumed() | _result(work))
+    directory.record_end(_verdict(watch) | _consumed() | _result(work))
 
 
 def answer(answers: int, what: Answer) -> None:
@@ -50,7 +52,7 @@ def answer(answers: int, what: Answer) -> None:
 def refuse(order: Order, directory: RunDirectory, error: str) -> Answer:
     """Record that a started attempt has no script, and why."""
     now = time.time_ns() // 1000
-    directory.write_document("exit", {"cause": "not_started", "ended_us": now, "error": error})
+    directory.record_end({"cause": "not_started", "ended_us": now, "error": error})
     return Answer(order.number, now)
 
 

@@ -46,10 +46,9 @@ class Watch:
         self._wakeups = _wake_on_signals()
         self._poll.register(self._wakeups, select.POLLIN)
 
-    def begin(self, script: Script) -> None:
+    def begin(self, script: Script, log: LogFile) -> None:
         """Watch this script from now on."""
-        self.script = script
-        self._log = LogFile(self._directory.log)
+        self.script, self._log = script, log
         for name, descriptor in (("stdout", script.stdout), ("stderr", script.stderr)):
             self._streams[descriptor] = Stream(name, descriptor, self._log)
             self._poll.register(descriptor, select.POLLIN)
