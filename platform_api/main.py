@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 
 from platform_api import __version__
-from platform_api.rest import docs, errors, users
+from platform_api.rest import (
+    audit_logs,
+    dashboard,
+    dead_letters,
+    docs,
+    errors,
+    executions,
+    health,
+    instruments,
+    jobs,
+    logs,
+    metrics,
+    runs,
+    users,
+    versions,
+)
 from platform_api.rest.envelope import Envelope
 from platform_api.settings import Settings
 from platform_api.use_cases.services import Services
+from platform_api.use_cases.sync import reconcile_forever
 from platform_api.wiring import assembled
 
 #: The doors under ``/api/v1``; a new one is one line here.
-API_ROUTERS: tuple[APIRouter, ...] = (users.router,)
+API_ROUTERS: tuple[APIRouter, ...] = (
+    jobs.router,
+    versions.router,
+    users.router,
+    audit_logs.router,
+    runs.router,
+    executions.router,
+    logs.router,
+    metrics.router,
+    dead_letters.router,
+    dashboard.router,
+)
 
 #: The doors at the root: health, metrics.
-ROOT_ROUTERS: tuple[APIRouter, ...] = ()
+ROOT_ROUTERS: tuple[APIRouter, ...] = (health.router,)
 
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
@@ -28,7 +56,12 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with assembled(settings) as own:
             app.state.services = own
-            yield
+            reconciler = asyncio.create_task(reconcile_forever(own), name="reconciler")
+            try:
+                yield
+            finally:
+                reconciler.cancel()
+                await asyncio.wait([reconciler])
 
     app = FastAPI(
         title="Job platform",
@@ -50,4 +83,5 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         app.include_router(router)
     docs.install(app)
     app.add_middleware(Envelope)
+    instruments.install(app)
     return app

@@ -23,10 +23,19 @@ from platform_api.use_cases.services import Services
 @asynccontextmanager
 async def prefect_orchestrator(settings: Settings) -> AsyncIterator[Orchestrator]:
     """The connection to Prefect; its client takes seconds to import, so only who opens it pays."""
-    from deployments.registrar import open_registrar  # type: ignore[import-not-found,unused-ignore]
+    from deployments.registrar import PrefectOrchestrator
 
-    async with open_registrar(settings) as registrar:
-        yield registrar
+    auth = settings.prefect_auth_string
+    orchestrator = PrefectOrchestrator(
+        settings.prefect_api_url,
+        auth.get_secret_value() if auth else None,
+        work_pool=settings.work_pool,
+        concurrency=settings.prefect_concurrency,
+    )
+    try:
+        yield orchestrator
+    finally:
+        await orchestrator.close()
 
 
 @asynccontextmanager

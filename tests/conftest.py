@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from platform_api.db.engine import create_engine
 from platform_api.embedded.postgres import Cluster
+from tests.cast import Cast, assemble_cast, services_on, settings_for_tests
 from tests.postgres import cloned_database, migrated_template, running_cluster
 from tests.prefect_server import PrefectServer, running_prefect
 
@@ -42,3 +43,11 @@ def prefect_server(postgres_cluster: Cluster, tmp_path_factory: pytest.TempPathF
     """A real Prefect server for the whole run; tests leave each other's deployments alone."""
     with running_prefect(postgres_cluster, tmp_path_factory.mktemp("prefect")) as server:
         yield server
+
+
+@pytest.fixture
+async def cast(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Cast]:
+    """Everybody, at an API on a database of the test's own and a fake Prefect."""
+    cast = await assemble_cast(engine, services_on(engine, settings_for_tests(home=tmp_path)))
+    yield cast
+    await cast.maya.client.aclose()

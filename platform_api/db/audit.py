@@ -55,16 +55,20 @@ class SqlAuditTrail:
 
 def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     entry = audit_log.c
-    given: list[tuple[object, ColumnElement[bool]]] = [
-        (wanted.user, func.lower(entry.actor_email) == (wanted.user or "").lower()),
-        (wanted.action, entry.action == wanted.action),
-        (wanted.outcome, entry.outcome == wanted.outcome),
-        (wanted.resource_type, entry.resource_type == wanted.resource_type),
-        (wanted.resource_id, entry.resource_id == wanted.resource_id),
-        (wanted.since, entry.at >= wanted.since),
-        (wanted.until, entry.at < wanted.until),
-    ]
-    return [condition for value, condition in given if value is not None]
+    equal = {
+        entry.action: wanted.action,
+        entry.outcome: wanted.outcome,
+        entry.resource_type: wanted.resource_type,
+        entry.resource_id: wanted.resource_id,
+    }
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in equal.items() if value is not None]
+    if wanted.user is not None:
+        conditions.append(func.lower(entry.actor_email) == wanted.user.lower())
+    if wanted.since is not None:
+        conditions.append(entry.at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(entry.at < wanted.until)
+    return conditions
 
 
 def _stored(row: Row[tuple[object, ...]]) -> StoredEntry:

@@ -10,21 +10,39 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from platform_api.db.audit import SqlAuditTrail
 from platform_api.db.claims import SqlClaims
+from platform_api.db.dashboard import SqlDashboard
+from platform_api.db.dead_letters import SqlDeadLetters
 from platform_api.db.ends import SqlEnds
+from platform_api.db.executions import SqlExecutions
+from platform_api.db.health import SqlHealthFigures
 from platform_api.db.idempotency import SqlIdempotencyKeys
+from platform_api.db.jobs import SqlJobs
 from platform_api.db.leases import SqlLeases
+from platform_api.db.metrics import SqlMetrics
 from platform_api.db.people import SqlPeople
 from platform_api.db.reports import SqlReports
+from platform_api.db.runs import SqlRuns
 from platform_api.db.starts import SqlStarts
+from platform_api.db.sync import SqlSyncStore
+from platform_api.db.versions import SqlVersions
 from platform_api.ports.audit import AuditTrail
 from platform_api.ports.claims import Claims
+from platform_api.ports.dashboard import Dashboard
+from platform_api.ports.dead_letters import DeadLetters
 from platform_api.ports.ends import Ends
+from platform_api.ports.executions import Executions
+from platform_api.ports.health import HealthFigures
 from platform_api.ports.idempotency import IdempotencyKeys
+from platform_api.ports.jobs import Jobs
 from platform_api.ports.leases import Leases
+from platform_api.ports.metrics import Metrics
 from platform_api.ports.people import People
 from platform_api.ports.reports import Reports
+from platform_api.ports.runs import Runs
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
+from platform_api.ports.sync import SyncStore
+from platform_api.ports.versions import Versions
 
 
 class SqlUnitOfWork:
@@ -34,12 +52,21 @@ class SqlUnitOfWork:
         self._connection = connection
         self.audit: AuditTrail = SqlAuditTrail(connection)
         self.idempotency: IdempotencyKeys = SqlIdempotencyKeys(connection)
+        self.jobs: Jobs = SqlJobs(connection)
+        self.versions: Versions = SqlVersions(connection)
         self.people: People = SqlPeople(connection)
         self.claims: Claims = SqlClaims(connection)
         self.ends: Ends = SqlEnds(connection)
         self.leases: Leases = SqlLeases(connection)
         self.reports: Reports = SqlReports(connection)
         self.starts: Starts = SqlStarts(connection)
+        self.sync: SyncStore = SqlSyncStore(connection)
+        self.health: HealthFigures = SqlHealthFigures(connection)
+        self.dashboard: Dashboard = SqlDashboard(connection)
+        self.dead_letters: DeadLetters = SqlDeadLetters(connection)
+        self.executions: Executions = SqlExecutions(connection)
+        self.metrics: Metrics = SqlMetrics(connection)
+        self.runs: Runs = SqlRuns(connection)
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners at commit."""

@@ -7,13 +7,22 @@ from typing import Protocol
 
 from platform_api.ports.audit import AuditTrail
 from platform_api.ports.claims import Claims
+from platform_api.ports.dashboard import Dashboard
+from platform_api.ports.dead_letters import DeadLetters
 from platform_api.ports.ends import Ends
+from platform_api.ports.executions import Executions
+from platform_api.ports.health import HealthFigures
 from platform_api.ports.idempotency import IdempotencyKeys
+from platform_api.ports.jobs import Jobs
 from platform_api.ports.leases import Leases
+from platform_api.ports.metrics import Metrics
 from platform_api.ports.people import People
 from platform_api.ports.reports import Reports
+from platform_api.ports.runs import Runs
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
+from platform_api.ports.sync import SyncStore
+from platform_api.ports.versions import Versions
 
 
 class UnitOfWork(Protocol):
@@ -21,12 +30,21 @@ class UnitOfWork(Protocol):
 
     audit: AuditTrail
     idempotency: IdempotencyKeys
+    jobs: Jobs
+    versions: Versions
     people: People
     claims: Claims
     ends: Ends
     leases: Leases
     reports: Reports
     starts: Starts
+    sync: SyncStore
+    health: HealthFigures
+    dashboard: Dashboard
+    dead_letters: DeadLetters
+    executions: Executions
+    metrics: Metrics
+    runs: Runs
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners when (and only if) the transaction commits."""

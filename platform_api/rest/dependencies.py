@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from platform_api.audit.actions import Action
@@ -78,16 +79,19 @@ def _address(host: str | None) -> str | None:
         return None
 
 
-def door(permission: Permission, action: Action | None = None) -> dict[str, Any]:
+def door(permission: Permission, action: Action | None = None, body: type[BaseModel] | None = None) -> dict[str, Any]:
     """What every route declares: ``@router.post("/jobs", **door(Permission.JOB_CREATE, Action.JOB_CREATED))``.
 
     ``permission`` is checked here already where it needs no resource (the use case checks it again, with the
     resource); ``action`` is what a route that changes something leaves in the audit trail. Both are shown in the
-    OpenAPI document and a test demands them of every route.
+    OpenAPI document and a test demands them of every route. ``body`` names the shape of a body that the handler
+    reads itself (see ``rest.docs``).
     """
     shown: dict[str, Any] = {"x-permission": permission.value}
     if action is not None:
         shown["x-audit-action"] = action.value
+    if body is not None:
+        shown["x-body"] = body.__name__
 
     async def admitted(request: Request) -> None:
         caller = await authenticated(request)

@@ -30,6 +30,7 @@ from platform_api.rest.errors import field_errors
 DEEPEST_NESTING = 50
 
 _DEFAULT_RETRY = RetryPolicy()
+_LATER_TYPES = ("webhook", "template")
 
 
 class _Strict(BaseModel):
@@ -186,7 +187,7 @@ def _parsed(given: dict[str, Any]) -> tuple[JobBody, list[FieldError]]:
 
 def _unsupported(body: JobBody) -> list[FieldError]:
     faults = []
-    if body.type in ("webhook", "template"):
+    if body.type in _LATER_TYPES:
         faults.append(FieldError("type", f"{body.type} jobs are not supported yet; use python or shell"))
     for name in ("webhook", "template", "parameters"):
         if getattr(body, name) is not None:
@@ -199,7 +200,8 @@ def _spec(body: JobBody, faults: list[FieldError]) -> JobSpec:
         name=body.name,
         type=JobType.PYTHON if body.type == "python" else JobType.SHELL,
         description=body.description,
-        script=body.script,
+        # What is wrong with a job of an unsupported type is its type, not that it has no script.
+        script="-" if body.script is None and body.type in _LATER_TYPES else body.script,
         script_url=body.script_url,
         git=body.git,
         arguments=tuple(body.arguments),
