@@ -72,11 +72,11 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._log_task: asyncio.Task[None] | None = None
 
-    async def end_leftovers(self) -> None:
+    async def end_leftovers(self, grace_seconds: float = LEFTOVER_GRACE_SECONDS) -> None:
         """Wait for the children of a supervisor that was killed, then kill them; nobody else is touched."""
         report = FileSupervision(self._home.children).report()
         known = [Identity(c.pid, c.started) for c in report.children if c.pid and c.started] if report else []
-        ended = await asyncio.to_thread(end_leftovers, known, LEFTOVER_GRACE_SECONDS)
+        ended = await asyncio.to_thread(end_leftovers, known, grace_seconds)
         if ended:
             self._progress.say(f"the last `up` was killed: ended {len(ended)} process(es) that it left")
 
