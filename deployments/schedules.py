@@ -38,7 +38,8 @@ def main_schedule(spec: JobSpec) -> PrefectSchedule | None:
     if spec.schedule is not None:
         expression = parse(spec.schedule)
         # croniter joins two restricted day fields by OR even where one begins with a star; cron joins them by AND.
-        return CronSchedule(cron=expression.text, timezone=spec.timezone, day_or=not expression.days_must_agree)
+        by_and = expression.restricts_both_days and expression.days_must_agree
+        return CronSchedule(cron=expression.text, timezone=spec.timezone, day_or=not by_and)
     if spec.interval_seconds is not None:
         interval = timedelta(seconds=spec.interval_seconds)
         return IntervalSchedule(interval=interval, anchor_date=INTERVAL_ANCHOR, timezone="UTC")
@@ -48,7 +49,9 @@ def main_schedule(spec: JobSpec) -> PrefectSchedule | None:
 
 
 def _dates(moments: list[datetime]) -> RRuleSchedule:
-    return RRuleSchedule(rrule="RDATE:" + ",".join(f"{moment:%Y%m%dT%H%M%SZ}" for moment in moments), timezone="UTC")
+    dates = ",".join(f"{moment:%Y%m%dT%H%M%SZ}" for moment in moments)
+    # Prefect adds this beginning to a rule without one; with it, what we read back is what we wrote.
+    return RRuleSchedule(rrule=f"DTSTART:20200101T000000\nRDATE:{dates}", timezone="UTC")
 
 
 def _around_clock_changes(spec: JobSpec, now: datetime) -> Iterator[datetime]:

@@ -82,6 +82,12 @@ class CronExpression:
         return fields[2].startswith("*") or fields[4].startswith("*")
 
     @property
+    def restricts_both_days(self) -> bool:
+        """Whether neither of the two day fields is a star alone."""
+        fields = self.text.split()
+        return "*" not in (fields[2], fields[4])
+
+    @property
     def every_hour(self) -> bool:
         """Whether it speaks of elapsed time instead of certain hours of the day."""
         return self.text.split()[1] == "*"
