@@ -12,11 +12,9 @@ from typing import IO, Protocol
 from platform_api.domain.errors import Unavailable
 
 
-class ArchiveUnreadable(Unavailable):
+def unreadable(detail: str) -> Unavailable:
     """The archive has no such file, or less of it than its index says."""
-
-    def __init__(self, detail: str) -> None:
-        super().__init__(f"The archived log cannot be read: {detail}.", retry_after_seconds=60)
+    return Unavailable(f"The archived log cannot be read: {detail}.", retry_after_seconds=60)
 
 
 class Archive(Protocol):
@@ -27,7 +25,7 @@ class Archive(Protocol):
         ...
 
     async def read(self, name: str, offset: int, length: int) -> bytes:
-        """Exactly that slice. Raises ``ArchiveUnreadable``."""
+        """Exactly that slice. Raises ``Unavailable``."""
         ...
 
     async def remove(self, name: str) -> None:
@@ -92,7 +90,7 @@ def _read_slice(path: Path, offset: int, length: int) -> bytes:
             file.seek(offset)
             data = file.read(length)
     except OSError as error:
-        raise ArchiveUnreadable(f"{path.name}: {error.strerror}") from error
+        raise unreadable(f"{path.name}: {error.strerror}") from error
     if len(data) != length:
-        raise ArchiveUnreadable(f"{path.name} ends before byte {offset + length}")
+        raise unreadable(f"{path.name} ends before byte {offset + length}")
     return data

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from platform_api.log_store.archive import ArchiveUnreadable
+from platform_api.log_store.archive import unreadable
 
 #: A member is closed once it holds this many bytes of frames: small enough to unpack for one page.
 MEMBER_BYTES = 256 * 1024
@@ -38,7 +38,7 @@ def unpack(data: bytes) -> bytes:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise ArchiveUnreadable(f"damaged member: {error}") from error
+        raise unreadable(f"damaged member: {error}") from error
 
 
 def wanted(members: list[list[int]], start: int, attempt: int | None) -> Iterator[Member]:

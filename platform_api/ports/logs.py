@@ -28,6 +28,11 @@ class LogLine:
         """The bytes as text; what is no UTF-8 becomes U+FFFD."""
         return self.data.decode("utf-8", errors="replace")
 
+    @property
+    def written(self) -> bytes:
+        """What the script wrote, its line feed included."""
+        return self.data if self.partial else self.data + b"\n"
+
 
 @dataclass(frozen=True, slots=True)
 class LogChunk:

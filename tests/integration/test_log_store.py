@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from platform_api.db.schema import executions, log_archives, log_chunks
 from platform_api.db.signals import PostgresSignals
+from platform_api.domain.errors import Unavailable
 from platform_api.domain.log_frames import LogFrame, encode
-from platform_api.log_store.archive import ArchiveUnreadable, FolderArchive
+from platform_api.log_store.archive import FolderArchive
 from platform_api.log_store.store import PAGE_BYTES, PostgresLogStore
 from platform_api.ports.logs import LogChunk, LogQuery
 from platform_api.ports.signals import Channel
@@ -274,7 +275,7 @@ class TestArchiving:
         await store.archive(execution)
         (file,) = files_in(tmp_path)
         file.unlink()
-        with pytest.raises(ArchiveUnreadable):
+        with pytest.raises(Unavailable):
             await store.tail(execution, 1)
 
 
