@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from work_pools.executors.protocol import AttemptEnd, AttemptRef, EndCause, Stan
 from work_pools.live import EndedRun, LiveRun, LiveRuns
 from work_pools.loops import until_done
 from work_pools.starts import Starter
+from work_pools.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Adopter:
         claimer: Claimer,
         starter: Starter,
         ender: Ender,
-        tasks: asyncio.TaskGroup,
+        tasks: Tasks,
     ) -> None:
         self._equipment = equipment
         self._live = live

@@ -17,6 +17,7 @@ from work_pools.equipment import Equipment
 from work_pools.live import LiveRuns
 from work_pools.proposals import judge
 from work_pools.starts import Starter
+from work_pools.tasks import Tasks
 from work_pools.timer import Timer
 from work_pools.verdicts import refused_state
 
@@ -32,9 +33,7 @@ PREPARING_AT_ONCE = 4
 class Claimer:
     """Fills the timer."""
 
-    def __init__(
-        self, equipment: Equipment, timer: Timer, live: LiveRuns, starter: Starter, tasks: asyncio.TaskGroup
-    ) -> None:
+    def __init__(self, equipment: Equipment, timer: Timer, live: LiveRuns, starter: Starter, tasks: Tasks) -> None:
         self._equipment = equipment
         self._timer = timer
         self._live = live

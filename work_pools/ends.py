@@ -15,6 +15,7 @@ from work_pools.executors.protocol import AttemptRef
 from work_pools.live import EndedRun, LiveRuns
 from work_pools.loops import until_done
 from work_pools.starts import Starter
+from work_pools.tasks import Tasks
 from work_pools.timer import Timer
 from work_pools.verdicts import judge, prefect_state
 
@@ -27,9 +28,7 @@ TIDYING_AT_ONCE = 2
 class Ender:
     """From the end of a script to its verdict, or to the next attempt."""
 
-    def __init__(
-        self, equipment: Equipment, live: LiveRuns, timer: Timer, starter: Starter, tasks: asyncio.TaskGroup
-    ) -> None:
+    def __init__(self, equipment: Equipment, live: LiveRuns, timer: Timer, starter: Starter, tasks: Tasks) -> None:
         self._equipment = equipment
         self._live = live
         self._timer = timer

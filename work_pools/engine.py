@@ -21,6 +21,7 @@ from work_pools.lock_file import LockFiles
 from work_pools.log_shipper import LogShipper
 from work_pools.loops import forever, until_done
 from work_pools.starts import AGAIN_AFTER_SECONDS, Starter
+from work_pools.tasks import Tasks
 from work_pools.timer import Timer
 
 logger = logging.getLogger(__name__)
@@ -29,10 +30,12 @@ logger = logging.getLogger(__name__)
 class Engine:
     """Everything a worker does without Prefect. ``run`` ends only by being cancelled; scripts go on."""
 
-    def __init__(self, equipment: Equipment, card: WorkerCard, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, equipment: Equipment, card: WorkerCard) -> None:
         self._equipment = equipment
         self._card = card
-        self._tasks = tasks
+        self._loops = Tasks()
+        self._starts = Tasks()
+        self._background = tasks = Tasks()
         self._locks = LockFiles(equipment.settings.home)
         self._timer = Timer(equipment.clock)
         self._shipper = LogShipper(equipment.executor, equipment.logs, equipment.worker.id)
@@ -40,35 +43,33 @@ class Engine:
         self._starter = Starter(equipment, self._timer, self.live)
         self._ender = Ender(equipment, self.live, self._timer, self._starter, tasks)
         self._claimer = Claimer(equipment, self._timer, self.live, self._starter, tasks)
-        self._canceller = Canceller(equipment, self.live)
+        self.canceller = Canceller(equipment, self.live)
         adopter = Adopter(equipment, self.live, self._claimer, self._starter, self._ender, tasks)
         self._adopter = adopter
         self._lease = Lease(equipment, card, self._locks, adopter)
-        self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Become known, then begin all loops."""
         self._locks.hold(self._card.id)
         await self._equipment.executor.open()
         await until_done("Registering the worker", self._register)
-        steps = {
-            "lease": self._lease.step,
-            "timer": self._start_due,
-            "starting times": self._starter.correct,
+        loops = {
+            "lease": forever("Renewing the lease", self._lease.step),
+            "claims": forever("Looking for work", self._listen),
+            "timer": forever("Starting what is due", self._start_due),
+            "starting times": forever("Storing starting times", self._starter.correct),
+            "logs": self._shipper.run(),
+            "ends": self._ender.run(),
         }
-        self._loops = [
-            self._tasks.create_task(self._ender.run(), name="ends"),
-            self._tasks.create_task(self._shipper.run(), name="logs"),
-            self._tasks.create_task(forever("Listening for work", self._listen), name="claims"),
-            *(self._tasks.create_task(forever(name, step), name=name) for name, step in steps.items()),
-        ]
+        for name, loop in loops.items():
+            self._loops.create_task(loop, name=name)
 
     async def stop(self) -> None:
         """Claim nothing more, give back what has not started, leave scripts running for the next worker."""
-        self._timer.clear()
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._loops.cancel()
+        # A start whose intent is committed is seen through; all other work is left to whoever comes next.
+        await self._starts.finish()
+        await self._background.cancel()
         async with self._equipment.uow() as uow:
             await uow.claims.release(self._card.id)
             await uow.leases.stop(self._card.id)
@@ -82,7 +83,7 @@ class Engine:
 
     async def cancel_flow_run(self, flow_run_id: UUID) -> None:
         """What somebody cancelled in Prefect."""
-        await self._canceller.cancel_flow_run(flow_run_id)
+        await self.canceller.cancel_flow_run(flow_run_id)
 
     async def _register(self) -> None:
         async with self._equipment.uow() as uow:
@@ -98,7 +99,7 @@ class Engine:
         await self._claimer.take()
         async with self._equipment.uow() as uow:
             running = await uow.ends.running(self._card.id)
-        await self._canceller.stop([id_ for id_, wanted_by in running.items() if wanted_by])
+        await self.canceller.stop([id_ for id_, wanted_by in running.items() if wanted_by])
         await self._starter.recheck()
         await self._adopter.look_for_strays(set(running))
         await subscription.wait(self._equipment.settings.poll_seconds)
@@ -107,7 +108,7 @@ class Engine:
         """Take what is due and start it in the background, so that what is due next need not wait."""
         ids = await self._timer.due()
         self.live.busy.update(ids)
-        self._tasks.create_task(self._start(ids), name="start")
+        self._starts.create_task(self._start(ids), name="start")
 
     async def _start(self, ids: list[UUID]) -> None:
         try:

@@ -12,6 +12,7 @@ from work_pools.equipment import Equipment
 from work_pools.executors.protocol import AttemptEnd, AttemptRef
 from work_pools.log_shipper import LogShipper
 from work_pools.loops import until_done
+from work_pools.tasks import Tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class EndedRun:
 class LiveRuns:
     """Watches each attempt with a task of its own and queues the ends."""
 
-    def __init__(self, equipment: Equipment, shipper: LogShipper, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, equipment: Equipment, shipper: LogShipper, tasks: Tasks) -> None:
         self._equipment = equipment
         self._shipper = shipper
         self._tasks = tasks

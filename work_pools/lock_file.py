@@ -17,6 +17,8 @@ class LockFiles:
 
     def hold(self, worker_id: UUID) -> None:
         """Be alive until this process ends, however it ends."""
+        if self._held is not None:
+            return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._held = os.open(self._path(worker_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._held, fcntl.LOCK_EX)

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import anyio.abc
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import WorkerFlowRunResponse
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_WORKER_QUERY_SECONDS,
+    temporary_settings,
+)
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
 from platform_api.ports.claims import Proposal
 from work_pools.engine import Engine
+from work_pools.equipment import Equipment
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +49,7 @@ class ScriptWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ScriptWorkerR
             proposals = [proposal for response in responses if (proposal := _proposal(response))]
             if proposals:
                 await self._engine.propose(proposals)
-        self._last_polled_time = _now()
+        self._last_polled_time = datetime.now(UTC)
         return []
 
     async def run(
@@ -56,6 +64,25 @@ class ScriptWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ScriptWorkerR
     async def _cancel_run(self, flow_run_id: UUID) -> None:
         """Somebody cancelled in Prefect's UI."""
         await self._engine.cancel_flow_run(flow_run_id)
+
+
+async def serve_prefect(engine: Engine, equipment: Equipment) -> None:
+    """Poll Prefect until its API has been away for so long that Prefect's own loop gives up; a step of a loop."""
+    settings = equipment.settings
+    updates: dict[Any, Any] = {
+        PREFECT_API_URL: settings.prefect_api_url,
+        PREFECT_WORKER_QUERY_SECONDS: settings.poll_seconds,
+    }
+    if settings.prefect_auth_string:
+        updates[PREFECT_API_AUTH_STRING] = settings.prefect_auth_string
+    with temporary_settings(updates):
+        worker = ScriptWorker(
+            engine,
+            work_pool_name=equipment.pool,
+            name=equipment.worker.name,
+            prefetch_seconds=settings.prefetch_seconds,
+        )
+        await worker.start(printer=logger.info)
 
 
 def _proposal(response: WorkerFlowRunResponse) -> Proposal | None:

@@ -14,6 +14,7 @@ _REGISTER = text("""
     INSERT INTO workers (id, name, pool, host, pid, version, warnings, lease_expires_at)
     VALUES (:id, :name, :pool, :host, :pid, :version, CAST(:warnings AS text[]),
             now() + make_interval(secs => :lease_seconds))
+    ON CONFLICT (id) DO NOTHING
 """)
 
 _RENEW = text("""
