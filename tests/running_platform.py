@@ -48,13 +48,13 @@ def start(home: Path, port: int) -> Platform:
     """Start `up`; the caller waits for it to be ready."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JOB_PLATFORM_")}
     environment["JOB_PLATFORM_HOME"] = str(home)
-    log = (home.parent / f"{home.name}.up.log").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "platform_api.cli.main", "up", "--port", str(port)],
-        env=environment,
-        stdout=log,
-        stderr=log,
-    )
+    with (home.parent / f"{home.name}.up.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "platform_api.cli.main", "up", "--port", str(port)],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        )
     return Platform(home, port, process)
 
 
