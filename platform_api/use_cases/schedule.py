@@ -14,7 +14,7 @@ from platform_api.use_cases.services import Services
 from rbac.permissions import Permission
 
 #: Clock changes are noted this far ahead.
-NOTES_AHEAD = timedelta(days=366)
+NOTES_AHEAD = timedelta(days=350)
 
 
 @dataclass(frozen=True, slots=True)
