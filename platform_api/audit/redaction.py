@@ -10,7 +10,7 @@ from typing import Any
 REDACTED = "[redacted]"
 
 _TELLING_NAME = re.compile(
-    r"pass(word|wd|phrase)?($|_)|secret|token|api_?key|access_?key|private_?key|credential|authorization|cookie"
+    r"(^|_)pass($|_)|passw(or)?d|passphrase|secret|token|api_?key|access_?key|private_?key|credential|authorization|cookie"
     r"|dsn|webhook|connection_?string|(^|_)pwd|(^|_)pat($|_)|(^|_)sas($|_)",
     re.IGNORECASE,
 )

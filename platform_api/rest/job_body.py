@@ -140,7 +140,8 @@ def read_job(document: Mapping[str, Any], *, repeats_answer: bool = False) -> Jo
             given.pop(name, None)
     faults = list(unstorable(given))
     body, more = _parsed({name: value for name, value in given.items() if not _is_named(name, faults)})
-    faults += more + _unsupported(body)
+    faults += [fault for fault in more if fault.field not in given or not _is_named(fault.field, faults)]
+    faults += _unsupported(body)
     return JobDraft(
         spec=_spec(body, faults),
         faults=tuple(faults),
