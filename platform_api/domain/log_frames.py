@@ -3,14 +3,15 @@
 A frame is ``<u64 microseconds since 1970><u8 flags><u32 length><length bytes>``, little-endian. The bytes are
 those the script wrote, without the line feed: NUL, broken UTF-8 and escape codes included, so a log without
 secrets comes out as it went in. A line longer than ``LONGEST_PIECE`` is several frames, all but its last PARTIAL.
-This module is read by the shim too, which has nothing but the standard library.
+This module is read by the shim too, which has nothing but the standard library (and not ``dataclasses``: what that
+imports would be copied by every fork of a launcher).
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 HEADER = struct.Struct("<QBI")
 STDERR = 0b01
@@ -20,8 +21,7 @@ PARTIAL = 0b10
 LONGEST_PIECE = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class LogFrame:
+class LogFrame(NamedTuple):
     """A line, or a piece of a long one, as it arrived."""
 
     timestamp_us: int

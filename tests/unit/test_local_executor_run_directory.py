@@ -90,12 +90,13 @@ def test_an_end_fits_on_a_full_disk_without_its_result(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(directory, "write", full)
-    directory.record_end({"cause": "exited", "exit_code": 3, "error": "e" * 5000, "result": [1]})
+    directory.record_end({"cause": "exited", "exit_code": 3, "error": "e" * 5000, "result": [1] * 2000})
     record = directory.read_document("exit")
     assert record == {
         "cause": "exited",
         "exit_code": 3,
         "error": "e" * 1000,
+        "result": None,
         "result_error": "The result could not be kept: No space left on device",
     }
     assert os.stat(directory.at("exit")).st_ino == spare

@@ -12,12 +12,13 @@ from work_pools.executors.local.run_directory import RunDirectory
 
 
 def discard(directory: RunDirectory) -> None:
-    """Remove all but the mark that the attempt was started."""
-    with suppress(FileNotFoundError):
+    """Remove all but the marks that the attempt was started and is over."""
+    with suppress(FileNotFoundError, FileExistsError):
         os.truncate(directory.started, 0)
+        os.link(directory.started, directory.discarded)
     with suppress(FileNotFoundError):
         for name in os.listdir(directory.path):
-            if name != "started":
+            if name not in ("started", "discarded"):
                 _remove(directory.at(name))
     if not os.path.exists(directory.started):
         with suppress(FileNotFoundError):
@@ -26,11 +27,10 @@ def discard(directory: RunDirectory) -> None:
 
 def forget_discarded(runs_folder: Path, age_seconds: float) -> None:
     """Remove the marks of attempts that were discarded longer ago than this."""
-    for mark in runs_folder.glob("*/*/started"):
+    for mark in runs_folder.glob("*/*/discarded"):
         with suppress(OSError):
-            if mark.stat().st_mtime < time.time() - age_seconds and RunDirectory(str(mark.parent)).is_discarded():
-                mark.unlink()
-                mark.parent.rmdir()
+            if mark.stat().st_mtime < time.time() - age_seconds:
+                shutil.rmtree(mark.parent)
                 mark.parent.parent.rmdir()
 
 

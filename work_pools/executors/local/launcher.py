@@ -9,20 +9,19 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 import sys
-import traceback
 from collections.abc import Iterator
 
-from work_pools.executors.local import processes, shim
+from work_pools.executors.local import processes, sandbox, shim
 from work_pools.executors.local.orders import LENGTH, Order
 from work_pools.executors.local.run_directory import RunDirectory
 
 
-def main(orders: socket.socket, answers: int) -> None:
+def main(orders: int, answers: int) -> None:
     """Serve orders until the worker is gone."""
-    orders.set_inheritable(False)
+    os.set_inheritable(orders, False)
     os.set_inheritable(answers, False)
+    sandbox.forget_signals()
     # Shims are nobody's to wait for; each undoes this for its own children.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     processes.hide_memory()
@@ -34,8 +33,8 @@ def main(orders: socket.socket, answers: int) -> None:
         _launch(Order.decode(document), orders, answers)
 
 
-def _documents(orders: socket.socket) -> Iterator[bytes]:
-    with orders.makefile("rb") as stream:
+def _documents(orders: int) -> Iterator[bytes]:
+    with open(orders, "rb", closefd=False) as stream:
         while len(header := stream.read(LENGTH.size)) == LENGTH.size:
             length: int = LENGTH.unpack(header)[0]
             document = stream.read(length)
@@ -43,7 +42,7 @@ def _documents(orders: socket.socket) -> Iterator[bytes]:
                 yield document
 
 
-def _launch(order: Order, orders: socket.socket, answers: int) -> None:
+def _launch(order: Order, orders: int, answers: int) -> None:
     try:
         pid = os.fork()
     except OSError as error:
@@ -51,7 +50,7 @@ def _launch(order: Order, orders: socket.socket, answers: int) -> None:
         shim.answer(answers, refused)
         return
     if pid == 0:
-        _be_shim(order, orders.fileno(), answers)
+        _be_shim(order, orders, answers)
 
 
 def _be_shim(order: Order, orders: int, answers: int) -> None:
@@ -61,6 +60,8 @@ def _be_shim(order: Order, orders: int, answers: int) -> None:
         os.close(orders)
         shim.run(order, answers)
     except Exception:  # noqa: BLE001 - the last word of a process that nobody else hears; the attempt counts as lost
+        import traceback  # not before: every fork would copy it
+
         RunDirectory(order.directory).write("trouble", traceback.format_exc().encode(errors="replace"))
     finally:
         os._exit(0)
@@ -68,4 +69,4 @@ def _be_shim(order: Order, orders: int, answers: int) -> None:
 
 def run_from_command_line() -> None:
     """``launcher <orders' descriptor> <answers' descriptor>``."""
-    main(socket.socket(fileno=int(sys.argv[-2])), int(sys.argv[-1]))
+    main(int(sys.argv[-2]), int(sys.argv[-1]))

@@ -8,36 +8,38 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict, dataclass, field
+from typing import NamedTuple
 
 LENGTH = struct.Struct("<I")
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What one shim is to run."""
 
     number: int
     directory: str
     claim: str
     command: list[str]
-    env: dict[str, str] = field(repr=False)
+    env: dict[str, str]
     timeout_seconds: float
     grace_seconds: float
 
+    def __repr__(self) -> str:
+        """Without the secret values in ``env``."""
+        return f"Order({self.number}, {self.directory!r}, {self.command[0]!r})"
+
     def encode(self) -> bytes:
         """The order as it goes over the socket."""
-        document = json.dumps(asdict(self)).encode()
+        document = json.dumps(self).encode()
         return LENGTH.pack(len(document)) + document
 
     @classmethod
     def decode(cls, document: bytes) -> Order:
         """Read what follows the length."""
-        return cls(**json.loads(document))
+        return cls(*json.loads(document))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What became of an order: when its script began, or None when somebody else has started or sealed it."""
 
     number: int

@@ -8,8 +8,8 @@
 
 An attempt starts when a shim takes its claim's token: renames it, writes into it who it is, and links it to
 ``started``, which only one can do. A takeover renames what tokens it finds before it looks for ``started``, so
-an order that is still on its way loses or is seen. Of a discarded attempt an empty ``started`` remains for a while,
-so that a worker that slept through all of it cannot start it again. Standard library only.
+an order that is still on its way loses or is seen. Of a discarded attempt ``started`` remains for a while, beside
+``discarded``, so that a worker that slept through all of it cannot start it again. Standard library only.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class RunDirectory:
         self.log = self.at("log-0")
         self.started = self.at("started")
         self.stop = self.at("stop")
+        self.discarded = self.at("discarded")
 
     def at(self, name: str) -> str:
         """The path of ``name`` inside."""
@@ -51,13 +52,18 @@ class RunDirectory:
 
     def prepare(self, claim: str, script_name: str, script: bytes) -> bool:
         """Make everything that a start by ``claim`` needs, its token last; False when the claim was sealed."""
+        if os.path.exists(self.started):
+            return True
         for folder in (self.path, self.at("code"), self.work):
             os.makedirs(folder, mode=0o700, exist_ok=True)
         if os.path.exists(self.at(SEALED + claim)):
             return False
-        if not os.path.exists(self.started) and not os.path.exists(self.at(READY + claim)):
+        if not os.path.exists(self.at(READY + claim)):
             self.write(f"code/{script_name}", script)
+            # What can be made ahead of time is not made between the due second and the start.
             self.write("spare", b" " * _SPARE_SIZE)
+            self.write("session", b"")
+            self.write("log-0", b"")
             self.write(READY + claim, b" " * _TOKEN_SIZE)
         return True
 
@@ -66,13 +72,11 @@ class RunDirectory:
         mine = self.at(f"{TAKEN}{claim}-{os.getpid()}")
         try:
             os.rename(self.at(READY + claim), mine)
-            # Without O_CREAT: a token that is sealed at this moment must not come to be again.
-            _fill(os.open(mine, os.O_WRONLY | os.O_CLOEXEC), json.dumps(identity).encode())
+            # Makes no file: a token that is sealed at this moment must not come to be again.
+            self.overwrite(os.path.basename(mine), json.dumps(identity).encode())
             os.link(mine, self.started)
         except (FileNotFoundError, FileExistsError):
             return False
-        with suppress(FileNotFoundError):
-            os.unlink(mine)
         return True
 
     def seal(self) -> bool:
@@ -99,22 +103,24 @@ class RunDirectory:
         self.write(name, json.dumps(document).encode())
 
     def record_end(self, record: dict[str, Any]) -> None:
-        """Write ``exit``; on a full disk into the room kept for it, without the result."""
+        """Write ``exit``, into the room kept for it if it fits; on a full disk without what does not fit."""
+        content = json.dumps(record).encode()
         try:
-            self.write_document("exit", record)
+            if len(content) > _SPARE_SIZE or self.has_ended():
+                self.write("exit", content)
+                return
         except OSError as error:
-            kept = {name: value for name, value in record.items() if name != "result"}
-            kept["result_error"] = f"The result could not be kept: {error.strerror}"
-            kept["error"] = str(kept.get("error") or "")[:1000] or None
-            content = json.dumps(kept).encode()[:_SPARE_SIZE]
-            _fill(os.open(self.at("spare"), os.O_WRONLY | os.O_CLOEXEC), content)
-            os.rename(self.at("spare"), self.at("exit"))
+            content = json.dumps(_shortened(record, error)).encode()
+        self.overwrite("spare", content)
+        os.rename(self.at("spare"), self.at("exit"))
+
+    def overwrite(self, name: str, content: bytes) -> None:
+        """Write at the beginning of a file that is there and has no reader yet."""
+        _fill(os.open(self.at(name), os.O_WRONLY | os.O_CLOEXEC), content)
 
     def is_discarded(self) -> bool:
-        """Whether only the mark is left."""
-        with suppress(OSError):
-            return os.listdir(self.path) == ["started"] and os.path.getsize(self.started) == 0
-        return False
+        """Whether nothing but the marks of an attempt that is over are left."""
+        return os.path.exists(self.discarded)
 
     def read_document(self, name: str) -> dict[str, Any] | None:
         """What was written under that name, None where nothing was, empty where a dying machine left it half done."""
@@ -126,6 +132,14 @@ class RunDirectory:
         except ValueError:
             return {}
         return document
+
+
+def _shortened(record: dict[str, Any], error: OSError) -> dict[str, Any]:
+    return record | {
+        "result": None,
+        "result_error": f"The result could not be kept: {error.strerror}",
+        "error": str(record.get("error") or "")[:1000] or None,
+    }
 
 
 def _fill(descriptor: int, content: bytes) -> None:

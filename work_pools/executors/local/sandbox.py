@@ -7,6 +7,7 @@ import resource
 import signal
 
 _OPEN_FILES = 1024
+_PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
 
 
 def confine() -> None:
@@ -15,15 +16,19 @@ def confine() -> None:
     A user of the script's own, namespaces and limits belong here.
     """
     os.umask(0o022)
-    _forget_signals()
+    for number in _PYTHONS_OWN:
+        signal.signal(number, signal.SIG_DFL)
     # The worker's own soft limit is far higher; programs that use select() break with it.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, _OPEN_FILES), hard))
 
 
-def _forget_signals() -> None:
-    """Signals that are ignored or blocked would stay so in the script; caught ones reset themselves."""
+def forget_signals() -> None:
+    """Signals that are ignored or blocked would stay so in every script; caught ones reset themselves.
+
+    For the launcher, once; ``confine`` undoes what Python and the launcher ignore on purpose.
+    """
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) == signal.SIG_IGN:
+        if number not in _PYTHONS_OWN and signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from work_pools.executors.local import processes, sandbox
 from work_pools.executors.local.orders import Order
@@ -15,8 +16,7 @@ class NotStarted(Exception):
     """The script does not run; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(NamedTuple):
     """A script that runs: the leader of its session and process group, and where it writes."""
 
     pid: int
@@ -36,7 +36,11 @@ def spawn(order: Order, directory: RunDirectory) -> Script:
         _become(order, directory, (child_stdout, child_stderr), child_report)
     for descriptor in (child_stdout, child_stderr, child_report):
         os.close(descriptor)
-    return Script(pid, _read_report(report, pid), stdout, stderr)
+    script = Script(pid, _read_report(report, pid), stdout, stderr)
+    # Not by the child: what it touches before its exec, it copies.
+    session = processes.identity(pid) | {"started_us": script.started_us}
+    directory.overwrite("session", json.dumps(session).encode())
+    return script
 
 
 def _read_report(report: int, pid: int) -> int:
@@ -58,9 +62,7 @@ def _become(order: Order, directory: RunDirectory, streams: tuple[int, int], rep
         os.chdir(directory.work)
         sandbox.confine()
         processes.die_with_parent()
-        moment = time.time_ns() // 1000
-        directory.write_document("session", processes.identity(os.getpid()) | {"started_us": moment})
-        os.write(report, f"{moment}\n".encode())
+        os.write(report, b"%d\n" % (time.time_ns() // 1000))
         os.execve(order.command[0], order.command, order.env)  # noqa: S606 - no shell is what we want
     except OSError as error:
         _tell(report, f"Cannot start {order.command[0]}: {error.strerror}")
