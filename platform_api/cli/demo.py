@@ -94,7 +94,11 @@ SAMPLES: tuple[dict[str, Any], ...] = (
 
 async def show(running: Running, *, leave: bool) -> int | None:
     """The tour; with ``leave`` its exit status: 0 only if the sample run succeeded."""
-    status = await asyncio.to_thread(_tour, running)
+    try:
+        status = await asyncio.to_thread(_tour, running)
+    except httpx.HTTPError as error:
+        running.progress.say(f"the tour failed: {error}")
+        return 1
     if leave:
         return 0 if status == "success" else 1
     return None

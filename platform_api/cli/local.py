@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from functools import partial
@@ -65,6 +66,7 @@ def serve_api(host: str, port: int, *, gated: bool) -> None:
     from platform_api.main import create_app
 
     settings = Settings()
+    _log_with_time()
     _pass_gate(gated)
     uvicorn.run(
         create_app(settings),
@@ -84,8 +86,15 @@ def work(pool: str | None, *, gated: bool) -> None:
     settings = Settings()
     if pool is not None:
         settings = settings.model_copy(update={"work_pool": pool})
+    _log_with_time()
     _pass_gate(gated)
     asyncio.run(run_worker(settings))
+
+
+def _log_with_time() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # A line per request to Prefect would drown everything else.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def _pass_gate(gated: bool) -> None:

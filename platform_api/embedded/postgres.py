@@ -11,6 +11,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -22,6 +23,8 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+
+from platform_api.embedded.processes import dies_with_parent
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWUSER = 0x10000000
@@ -178,7 +181,11 @@ def _initdb(cluster: Cluster) -> None:
         f"--pwfile={cluster.password_file}",
     ]
     command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment(), cwd="/", check=False, **run_as())
+    # Killed with its caller: the next start makes the folder anew and must not find this one still writing.
+    before = dies_with_parent(signal.SIGKILL, run_as().get("preexec_fn"))
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment(), cwd="/", check=False, preexec_fn=before
+    )
     if done.returncode != 0:
         raise PostgresFailed(f"initdb failed: {done.stderr.strip()}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class Progress:
@@ -19,7 +19,9 @@ class Progress:
 
     def say(self, text: str) -> None:
         """One line, with the time since the start before it."""
-        print(f"[{self.elapsed():5.1f} s] {text}", flush=True)
+        # Whoever reads may leave (`up | head`); the platform goes on.
+        with suppress(BrokenPipeError):
+            print(f"[{self.elapsed():5.1f} s] {text}", flush=True)
 
     @contextmanager
     def step(self, name: str, doing: str = "starting", done: str = "ready") -> Iterator[None]:

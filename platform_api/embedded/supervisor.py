@@ -115,8 +115,13 @@ class Supervisor:
         if await self._stops_within(delay):
             return
         kept.restarts += 1
-        await self._start(kept)
-        self._progress.say(f"{name} started again (restart {kept.restarts})")
+        try:
+            await self._start(kept)
+        except OSError as error:
+            # No memory or no disk for now: its end is found again at once, and the pause grows.
+            self._progress.say(f"{name} could not be started: {error}")
+        else:
+            self._progress.say(f"{name} started again (restart {kept.restarts})")
 
     async def _stops_within(self, seconds: float) -> bool:
         try:
@@ -160,4 +165,8 @@ class Supervisor:
 
     def _write(self) -> None:
         report = SupervisorReport(self._phase, [kept.report() for kept in self._kept], os.getpid())
-        write_private_json(self._home.children, report.to_json())
+        try:
+            write_private_json(self._home.children, report.to_json())
+        except OSError as error:
+            # A full disk must not end the supervision; the report is behind meanwhile.
+            self._progress.say(f"the state of the processes could not be written: {error}")
