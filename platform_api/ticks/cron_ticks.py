@@ -100,10 +100,13 @@ def _note(expression: CronExpression, zone: ZoneInfo, change: zones.ClockChange)
 def run_at_moment(spec: JobSpec) -> datetime:
     """The only tick of a job that runs once: ``run_at`` to the second, as Prefect's schedules cannot be finer.
 
+    A part of a second is rounded up: nothing runs before the time that was asked for.
     Without an offset it is a time on the clock of the job's zone.
     """
     assert spec.run_at is not None  # noqa: S101 - the callers ask for jobs with run_at only
     whole = spec.run_at.replace(microsecond=0)
+    if whole < spec.run_at:
+        whole += timedelta(seconds=1)
     if whole.tzinfo is None:
         return zones.moment_of(zones.zone(spec.timezone), whole)[0]
     return whole.astimezone(UTC)

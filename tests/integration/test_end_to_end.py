@@ -257,6 +257,7 @@ def test_one_time_jobs_run_once(maya: httpx.Client) -> None:
         return [item for item in items if item["status"] == "success"]
 
     execution = eventually(ended, 20)[0]
-    late = datetime.fromisoformat(execution["started_at"]) - moment
+    assert datetime.fromisoformat(execution["started_at"]) >= moment
+    late = datetime.fromisoformat(execution["started_at"]) - datetime.fromisoformat(execution["scheduled_for"])
     assert timedelta(0) <= late < timedelta(seconds=1)
     assert maya.get(f"/jobs/{job['job_id']}").json()["next_execution"] is None
