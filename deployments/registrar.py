@@ -14,6 +14,7 @@ Prefect keeps runs that are Pending, running or late through all of this; the wo
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -35,6 +36,7 @@ AHEAD = timedelta(minutes=2)
 #: Ticks this long ago are created again when an edit may have deleted them; those that ran are known to Prefect.
 OVERLAP = timedelta(seconds=5)
 DEADLINE_SECONDS = 15.0
+HEALTH_SECONDS = 3.0
 PAGE = 200
 
 WORK_POOL_TYPE = "local-script"
@@ -81,17 +83,20 @@ class PrefectOrchestrator:
     async def deployments(self) -> dict[UUID, UUID]:
         """See ``ports.orchestrator.Orchestrator``."""
         found: dict[UUID, UUID] = {}
+        offset = 0
         while True:
-            page = await self._filter({"tags": {"all_": [PLATFORM_TAG]}}, offset=len(found))
-            found |= {UUID(row["id"]): UUID(row["parameters"]["job_id"]) for row in page}
+            page = await self._filter({"tags": {"all_": [PLATFORM_TAG]}}, offset)
+            found |= {UUID(row["id"]): job_id for row in page if (job_id := _job_of(row))}
+            offset += PAGE
             if len(page) < PAGE:
                 return found
 
     async def is_healthy(self) -> bool:
         """See ``ports.orchestrator.Orchestrator``."""
         try:
-            await self._call("GET", "/health")
-        except OrchestratorUnavailable:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                await self._call("GET", "/health")
+        except (OrchestratorUnavailable, TimeoutError):
             return False
         return True
 
@@ -123,14 +128,18 @@ class PrefectOrchestrator:
             else:
                 return known
         named = await self._filter({"name": {"like_": name_ending(intent)}, "tags": {"all_": [PLATFORM_TAG]}})
-        ours = [row for row in named if row["parameters"].get("job_id") == str(intent.job_id)]
+        ours = [row for row in named if _job_of(row) == intent.job_id]
         return ours[0] if ours else None
 
     async def _create(self, intent: DeploymentIntent) -> dict[str, Any]:
         flow_id = await self._ensure_flow_and_pool()
-        created: dict[str, Any] = await self._call(
-            "POST", "/deployments/", new_deployment(intent, flow_id, self._work_pool)
-        )
+        body = new_deployment(intent, flow_id, self._work_pool)
+        try:
+            created: dict[str, Any] = await self._call("POST", "/deployments/", body)
+        except OrchestratorUnavailable:
+            # Perhaps Prefect's database was replaced and knows neither flow nor pool; the next try looks.
+            self._flow_id = None
+            raise
         return created
 
     async def _ensure_flow_and_pool(self) -> str:
@@ -159,11 +168,12 @@ class PrefectOrchestrator:
     async def _set_schedules(self, deployment: dict[str, Any], wanted: Mapping[str, PrefectSchedule]) -> bool:
         """Make the deployment's schedules these; whether that changed any."""
         path = f"/deployments/{deployment['id']}/schedules"
-        present = {row["slug"]: row for row in deployment.get("schedules") or []}
         documents = {slug: schedule.model_dump(mode="json") for slug, schedule in wanted.items()}
-        changed = {slug for slug in documents if slug in present and not _same(present[slug], documents[slug])}
+        rows = deployment.get("schedules") or []
+        surplus = [row for row in rows if row["slug"] not in documents]
+        present = {row["slug"]: row for row in rows if row["slug"] in documents}
+        changed = [slug for slug, row in present.items() if not _same(row, documents[slug])]
         new = [slug for slug in documents if slug not in present]
-        surplus = [row for slug, row in present.items() if slug not in documents]
         for row in surplus:
             await self._delete(f"{path}/{row['id']}")
         for slug in changed:
@@ -204,6 +214,14 @@ async def open_registrar(settings: Settings) -> AsyncIterator[PrefectOrchestrato
         yield registrar
     finally:
         await registrar.close()
+
+
+def _job_of(deployment: dict[str, Any]) -> UUID | None:
+    """The job that a deployment with our tag says it is of; people may put that tag on others."""
+    try:
+        return UUID(str(deployment["parameters"]["job_id"]))
+    except (KeyError, ValueError):
+        return None
 
 
 def _same(row: dict[str, Any], document: dict[str, Any]) -> bool:

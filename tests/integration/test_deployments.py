@@ -15,6 +15,7 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.schedules import CronSchedule
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.states import Pending
 
@@ -189,6 +190,31 @@ async def test_any_schedule_may_become_any_other(orchestrator, prefect, before, 
     found = await moments(prefect, deployment_id)
     assert found == ticks(changed.spec, len(found), since)
     assert bool(found) is changed.spec.has_schedule
+
+
+async def test_schedules_that_people_added_in_prefect_are_taken_away(orchestrator, prefect):
+    wanted = intent(schedule="0 3 * * *")
+    deployment_id = await orchestrator.apply(wanted)
+    added = [(CronSchedule(cron="0 4 * * *"), True), (CronSchedule(cron="0 5 * * *"), True)]
+    await prefect.create_deployment_schedules(deployment_id, added)
+    await orchestrator.apply(replace(wanted, deployment_id=deployment_id))
+    schedules = (await prefect.read_deployment(deployment_id)).schedules
+    assert [schedule.schedule.cron for schedule in schedules] == ["0 3 * * *"]
+    assert {moment.hour for moment in await moments(prefect, deployment_id)} == {3}
+
+
+async def test_a_deployment_with_our_tag_that_is_no_jobs_is_left_alone(orchestrator, prefect):
+    flow_id = await prefect.create_flow_from_name("somebodys")
+    theirs = await prefect.create_deployment(flow_id, f"theirs-{uuid4()}", tags=["job-platform"])
+    assert theirs not in await orchestrator.deployments()
+
+
+async def test_a_prefect_whose_database_was_replaced_is_furnished_again(orchestrator, prefect):
+    wanted = intent()
+    deployment_id = await orchestrator.apply(wanted)
+    await prefect.delete_flow((await prefect.read_deployment(deployment_id)).flow_id)
+    again = await orchestrator.apply(replace(wanted, deployment_id=deployment_id))
+    assert (await orchestrator.deployments())[again] == wanted.job_id
 
 
 async def test_a_disabled_job_has_no_future_runs_until_it_is_enabled(orchestrator, prefect):
