@@ -217,6 +217,25 @@ async def test_a_prefect_whose_database_was_replaced_is_furnished_again(orchestr
     assert (await orchestrator.deployments())[again] == wanted.job_id
 
 
+async def test_a_tick_that_passes_while_an_edit_is_written_is_not_lost(prefect_server, orchestrator, prefect):
+    wanted = intent(**MINUTELY)
+    deployment_id = await orchestrator.apply(wanted)
+    passed = datetime.now(UTC).replace(second=0, microsecond=0)
+
+    class JustBefore:
+        """The edit began a moment before the tick."""
+
+        def now(self) -> datetime:
+            return passed - timedelta(milliseconds=200)
+
+    slow = PrefectOrchestrator(
+        prefect_server.api_url, prefect_server.auth_string, work_pool="local", clock=JustBefore()
+    )
+    await slow.apply(edited(wanted, deployment_id, name="New name"))
+    await slow.close()
+    assert passed in await moments(prefect, deployment_id)
+
+
 async def test_a_disabled_job_has_no_future_runs_until_it_is_enabled(orchestrator, prefect):
     wanted = intent(**MINUTELY)
     deployment_id = await orchestrator.apply(wanted)
