@@ -22,6 +22,7 @@ from platform_api.rest import (
     logs,
     metrics,
     runs,
+    schedule,
     users,
     versions,
 )
@@ -43,6 +44,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     metrics.router,
     dead_letters.router,
     dashboard.router,
+    schedule.router,
 )
 
 #: The doors at the root: health, metrics.
