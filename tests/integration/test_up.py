@@ -225,3 +225,25 @@ def test_a_port_that_is_taken_is_named(home: Path, served: Platform, tmp_path: P
     )
     assert done.returncode == 1
     assert f"port {served.port} of 127.0.0.1 is in use" in done.stderr
+
+
+def test_the_demo_runs_its_sample_and_runs_again_on_the_same_home(served: Platform) -> None:
+    stop(served)
+    for runs in (1, 2):
+        done = demo(served)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "| step 3 of 3" in done.stdout
+        assert "it ended: success" in done.stdout
+        assert len(re.findall(r"success +api", done.stdout)) == runs
+        assert f"{served.base_url}/api/docs" in done.stdout
+
+
+def demo(platform: Platform) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "platform_api.cli.main", "demo", "--exit", "--port", str(platform.port)],
+        env={**os.environ, "JOB_PLATFORM_HOME": str(platform.home)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
