@@ -30,7 +30,8 @@ def schedules_of(spec: JobSpec, now: datetime) -> dict[str, PrefectSchedule]:
     if main is None:
         return {}
     dates = list(_around_clock_changes(spec, now))[:_MOST_DATES]
-    return {MAIN: main, CLOCK_CHANGES: _dates(dates)} if dates else {MAIN: main}
+    # Prefect lists the newest first: the job's own is to be seen first, so it is made last.
+    return {CLOCK_CHANGES: _dates(dates), MAIN: main} if dates else {MAIN: main}
 
 
 def main_schedule(spec: JobSpec) -> PrefectSchedule | None:
