@@ -191,6 +191,8 @@ executions = Table(
         postgresql_where=text("status IN ('queued', 'running', 'retrying')"),
     ),
     Index("ix_executions_job_id_queued_at", "job_id", "queued_at", "id"),
+    # A job's newest verdict, and rare statuses in a long history.
+    Index("ix_executions_job_id_status", "job_id", "status", "queued_at", "id"),
     Index("ix_executions_queued_at", "queued_at", "id"),
     Index(
         "ix_executions_dead_letters",
