@@ -1,0 +1,174 @@
+"""Prefect is told everything, in order, once; a real server is on the other end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from platform_api.db.reports import SqlLeadership
+from platform_api.ports.reports import PENDING, RUNNING, PrefectState, Report, ReportKind
+from tests.engine_room import Room, open_room
+from tests.prefect_server import PrefectServer
+from work_pools.cancels import Canceller
+from work_pools.prefect_api import PrefectApi
+from work_pools.reporter import Reporter
+
+COMPLETED = PrefectState("COMPLETED", "Completed")
+
+
+@pytest.fixture
+async def room(engine: AsyncEngine, database_url: str, tmp_path: Path) -> AsyncIterator[Room]:
+    async with open_room(engine, database_url, tmp_path) as room:
+        yield room
+
+
+class Desk:
+    """A reporter with what a test asks of both of its sides."""
+
+    def __init__(self, room: Room, client: httpx.AsyncClient) -> None:
+        self.room = room
+        self.client = client
+        self.equipment = room.equipment()
+        canceller = Canceller(self.equipment, None)  # type: ignore[arg-type]  # only its database side is used
+        leadership = SqlLeadership(room.database)
+        self.reporter = Reporter(self.equipment, leadership, PrefectApi(client), canceller)
+
+    async def post(self, path: str, **body: Any) -> Any:
+        return (await self.client.post(path, json=body)).raise_for_status().json()
+
+    async def deployment(self) -> UUID:
+        """A deployment in Prefect, with or without a job of ours."""
+        flow = await self.post("flows/", name=f"flow-{uuid4()}")
+        deployment = await self.post("deployments/", name="d", flow_id=flow["id"], enforce_parameter_schema=False)
+        return UUID(deployment["id"])
+
+    async def run(self, deployment: UUID | None = None) -> UUID:
+        """An execution whose flow run is to be made."""
+        job = await self.room.job()
+        await self.room.run_sql(
+            "UPDATE jobs SET prefect_deployment_id = :d WHERE id = :j", d=deployment or await self.deployment(), j=job
+        )
+        run = await self.room.run_by_hand(job)
+        await self.add(Report(ReportKind.CREATE, run))
+        return run
+
+    async def add(self, *reports: Report) -> None:
+        async with self.equipment.uow() as uow:
+            await uow.reports.add(reports)
+
+    async def send(self) -> None:
+        while await self.reporter.round():
+            pass
+
+    async def history(self, run: UUID) -> list[str]:
+        """The names of the states that the execution's flow run went through."""
+        flow_run = (await self.room.execution(run))["prefect_flow_run_id"]
+        states = (await self.client.get(f"flow_run_states/?flow_run_id={flow_run}")).raise_for_status().json()
+        return [state["name"] for state in sorted(states, key=lambda state: state["timestamp"])]
+
+
+@pytest.fixture
+async def desk(room: Room, prefect_server: PrefectServer) -> AsyncIterator[Desk]:
+    secret = base64.b64encode(prefect_server.auth_string.encode()).decode()
+    async with httpx.AsyncClient(
+        base_url=f"{prefect_server.api_url}/", headers={"Authorization": f"Basic {secret}"}, timeout=30, trust_env=False
+    ) as client:
+        yield Desk(room, client)
+
+
+def state(run: UUID, state: PrefectState) -> Report:
+    return Report(ReportKind.STATE, run, state=state)
+
+
+async def test_a_run_and_its_retry_go_through_prefects_states_in_order(desk: Desk) -> None:
+    run = await desk.run()
+    later = datetime.now(UTC) + timedelta(minutes=5)
+    retry = PrefectState("SCHEDULED", "AwaitingRetry", "Exit code 1", later)
+    again = PrefectState("RUNNING", "Retrying")
+    await desk.add(*(state(run, s) for s in (PENDING, RUNNING, retry, again, COMPLETED)))
+    await desk.send()
+    assert await desk.history(run) == ["Pending", "Running", "AwaitingRetry", "Retrying", "Completed"]
+    assert await desk.room.reports(run) == []
+
+
+async def test_many_runs_are_told_together_and_each_arrives(desk: Desk) -> None:
+    deployment = await desk.deployment()
+    runs = [await desk.run(deployment) for _ in range(12)]
+    await desk.add(*(state(run, s) for s in (RUNNING, COMPLETED) for run in runs))
+    await desk.send()
+    for run in runs:
+        assert await desk.history(run) == ["Pending", "Running", "Completed"]
+
+
+async def test_a_report_repeated_after_a_crash_changes_nothing(desk: Desk) -> None:
+    run = await desk.run()
+    await desk.add(state(run, RUNNING), state(run, COMPLETED))
+    await desk.send()
+    await desk.add(state(run, COMPLETED))
+    await desk.room.run_sql("UPDATE prefect_reports SET tries = 1")
+    await desk.send()
+    assert await desk.history(run) == ["Pending", "Running", "Completed"]
+
+
+async def test_a_run_cancelled_in_prefect_meanwhile_is_cancelled_here(desk: Desk) -> None:
+    run = await desk.run()
+    await desk.send()
+    flow_run = (await desk.room.execution(run))["prefect_flow_run_id"]
+    await desk.post(f"flow_runs/{flow_run}/set_state", state={"type": "CANCELLED", "name": "Cancelled"}, force=True)
+    await desk.add(state(run, PENDING))
+    await desk.send()
+    execution = await desk.room.execution(run)
+    assert (execution["status"], execution["reason"]) == ("cancelled", "Cancelled by an administrator in Prefect")
+
+
+async def test_flow_runs_that_became_no_execution_are_deleted_or_cancelled(desk: Desk) -> None:
+    deployment = await desk.deployment()
+    doomed, loser = [UUID((await desk.post(f"deployments/{deployment}/create_flow_run"))["id"]) for _ in range(2)]
+    cancelled = PrefectState("CANCELLED", "Cancelled", "Another run has this tick already")
+    await desk.add(
+        Report(ReportKind.DELETE, flow_run_id=doomed), Report(ReportKind.STATE, flow_run_id=loser, state=cancelled)
+    )
+    await desk.send()
+    assert (await desk.client.get(f"flow_runs/{doomed}")).status_code == 404
+    assert (await desk.client.get(f"flow_runs/{loser}")).json()["state_name"] == "Cancelled"
+
+
+async def test_a_flow_run_that_somebody_deleted_holds_nothing_up(desk: Desk) -> None:
+    run = await desk.run()
+    await desk.send()
+    flow_run = (await desk.room.execution(run))["prefect_flow_run_id"]
+    (await desk.client.delete(f"flow_runs/{flow_run}")).raise_for_status()
+    await desk.add(state(run, RUNNING), state(run, COMPLETED))
+    await desk.send()
+    assert await desk.room.reports(run) == []
+
+
+async def test_a_prefect_that_is_away_keeps_every_report(room: Room) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("connection refused", request=request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(refuse), base_url="http://prefect/") as client:
+        desk = Desk(room, client)
+        run = await desk.room.run_by_hand(await room.job())
+        await desk.add(Report(ReportKind.CREATE, run), state(run, RUNNING))
+        assert not await desk.reporter.round()
+        assert await room.reports(run) == ["create", "Running"]
+
+
+async def test_one_process_at_a_time_reports(room: Room) -> None:
+    leadership = SqlLeadership(room.database)
+    async with leadership.reporting() as first:
+        assert first is not None
+        async with leadership.reporting() as second:
+            assert second is None
+    async with asyncio.timeout(5), leadership.reporting() as third:
+        assert third is not None

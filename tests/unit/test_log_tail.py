@@ -1,0 +1,96 @@
+"""A log on its way: nothing is lost or repeated, whatever the store says in between."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from platform_api.domain.log_frames import LogFrame, encode
+from tests.scripted_executor import Machine, ScriptedExecutor
+from work_pools.executors.protocol import AttemptRef
+from work_pools.log_tail import CHUNK_BYTES, LogTail, Position
+
+
+def tail_of(machine: Machine) -> LogTail:
+    return LogTail(AttemptRef(uuid4(), 1), Position(0, 0))
+
+
+async def test_what_is_not_committed_is_read_again() -> None:
+    machine = Machine()
+    tail, executor = tail_of(machine), ScriptedExecutor(machine)
+    machine.attempt(tail.ref).write("one")
+    first = await tail.read(executor)
+    assert await tail.read(executor) == first
+    tail.commit()
+    assert await tail.read(executor) == []
+    assert tail.exhausted
+
+
+async def test_lines_are_numbered_through_and_the_resume_point_is_behind_them() -> None:
+    machine = Machine()
+    tail, executor = tail_of(machine), ScriptedExecutor(machine)
+    attempt = machine.attempt(tail.ref)
+    attempt.write("one")
+    attempt.write("two", "stderr")
+    (chunk,) = await tail.read(executor)
+    tail.commit()
+    assert (chunk.first_line, chunk.line_count) == (0, 2)
+    resumed = LogTail(tail.ref, Position.resumed(2, chunk.resume))
+    attempt.write("three")
+    (following,) = await resumed.read(executor)
+    assert (following.first_line, following.line_count) == (2, 1)
+    assert chunk.frames + following.frames == bytes(attempt.output)
+    assert following.resume == {"offset": len(attempt.output), "last_error_line": "two"}
+
+
+async def test_an_unfinished_frame_is_left_for_later() -> None:
+    machine = Machine()
+    tail, executor = tail_of(machine), ScriptedExecutor(machine)
+    frame = encode(LogFrame(1, "stdout", b"whole"))
+    machine.attempt(tail.ref).output += frame[:-2]
+    assert await tail.read(executor) == []
+    machine.attempt(tail.ref).output += frame[-2:]
+    (chunk,) = await tail.read(executor)
+    assert chunk.frames == frame
+
+
+async def test_a_flood_is_cut_into_chunks_and_comes_out_as_it_went_in() -> None:
+    machine = Machine()
+    tail, executor = tail_of(machine), ScriptedExecutor(machine)
+    attempt = machine.attempt(tail.ref)
+    for number in range(30_000):
+        attempt.output += encode(LogFrame(number, "stdout", b"x" * 60))
+    chunks = []
+    while True:
+        read = await tail.read(executor)
+        chunks += read
+        tail.commit()
+        if tail.exhausted:
+            break
+    assert b"".join(chunk.frames for chunk in chunks) == bytes(attempt.output)
+    assert sum(chunk.line_count for chunk in chunks) == 30_000
+    assert all(len(chunk.frames) < 2 * CHUNK_BYTES for chunk in chunks)
+
+
+async def test_a_damaged_log_ends_where_the_damage_begins() -> None:
+    machine = Machine()
+    tail, executor = tail_of(machine), ScriptedExecutor(machine)
+    attempt = machine.attempt(tail.ref)
+    attempt.write("good")
+    good = bytes(attempt.output)
+    attempt.output += b"\xff" * 100
+    (chunk,) = await tail.read(executor)
+    tail.commit()
+    assert chunk.frames == good
+    assert await tail.read(executor) == []
+    assert tail.exhausted
+
+
+async def test_the_last_error_line_is_fit_to_be_stored() -> None:
+    machine = Machine()
+    tail, executor = tail_of(machine), ScriptedExecutor(machine)
+    machine.attempt(tail.ref).write("bad \x00 thing" + "x" * 500, "stderr")
+    (chunk,) = await tail.read(executor)
+    last = chunk.resume["last_error_line"]
+    assert isinstance(last, str)
+    assert "\x00" not in last
+    assert len(last) <= 300
