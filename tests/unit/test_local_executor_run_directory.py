@@ -68,15 +68,29 @@ def test_a_token_sealed_while_it_is_being_taken_is_not_taken(
     assert not os.path.exists(directory.started)
 
 
-def test_the_script_is_as_it_was_when_the_attempt_started(directory: RunDirectory) -> None:
-    directory.take(_prepared(directory), {})
-    directory.prepare(str(uuid4()), "script.sh", b"another")
-    assert Path(directory.at("code/script.sh")).read_bytes() == b"true"
+def test_a_claim_that_is_prepared_late_takes_nothing_from_the_one_that_runs(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, late = _prepared(directory), str(uuid4())
+    write = directory.write
+
+    def start_first(name: str, content: bytes) -> None:
+        directory.take(first, {})
+        Path(directory.log).write_bytes(b"line")
+        directory.overwrite("session", b"[1]")
+        write(name, content)
+
+    monkeypatch.setattr(directory, "write", start_first)
+    directory.prepare(late, "script.sh", b"another")
+    assert Path(directory.code(first), "script.sh").read_bytes() == b"true"
+    assert Path(directory.log).read_bytes() == b"line"
+    assert Path(directory.at("session")).read_bytes() == b"[1]"
+    assert not directory.take(late, {})
 
 
 def test_the_folders_are_for_their_owner_alone(directory: RunDirectory) -> None:
     _prepared(directory)
-    for path in (directory.path, directory.work, directory.at("code")):
+    for path in (os.path.dirname(directory.path), directory.path, directory.work, directory.at("code")):
         assert os.stat(path).st_mode & 0o777 == 0o700
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -26,12 +27,15 @@ from work_pools.executors.protocol import (
     Standing,
 )
 
+logger = logging.getLogger(__name__)
+
 _SHELL = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
 _INTERPRETERS = {JobType.PYTHON: (BASE_PYTHON, "script.py"), JobType.SHELL: (_SHELL, "script.sh")}
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 #: A launcher that dies over an order is replaced this often before the attempt counts as not started.
-_LAUNCHERS_PER_ORDER = 3
+_MORE_ORDERS = 2
+_NO_LAUNCHER = "The launcher of scripts died again and again over it."
 #: A shim that was killed before it could answer is given up after this.
 _ANSWER_SECONDS = 20.0
 #: How long a discarded attempt is remembered: longer than a worker can sleep and still believe it holds it.
@@ -72,17 +76,30 @@ class LocalExecutor:
     async def start(self, order: AttemptOrder) -> datetime:
         """Have the launcher fork a shim for a prepared attempt."""
         directory = self._directory(order.ref)
-        for _ in range(_LAUNCHERS_PER_ORDER):
+        try:
+            started = await self._order(directory, order)
+        except (LauncherGone, TimeoutError):
+            return await self._start_once_more(directory, order)
+        if started is None:
+            raise AlreadyStarted
+        return _moment(started)
+
+    async def _start_once_more(self, directory: RunDirectory, order: AttemptOrder) -> datetime:
+        """The launcher or the shim died before it answered: the attempt may have started all the same."""
+        logger.warning("The start of %s was not answered; it is ordered again", order.ref)
+        for _ in range(_MORE_ORDERS):
             with suppress(LauncherGone, TimeoutError):
-                started = await self._order(directory, order)
-                if started is None:
-                    raise AlreadyStarted
-                return _moment(started)
-            # It, or the shim, may have died between the start and the word of it.
-            known = directory.read_document("started")
-            if known and known["claim"] == str(order.claim):
-                return await self._began(directory, known)
-        return self._not_started(directory, order)
+                if (started := await self._order(directory, order)) is not None:
+                    return _moment(started)
+                break
+        claim = str(order.claim)
+        if directory.take(claim, processes.identity(os.getpid()) | {"claim": claim}):
+            directory.record_end({"cause": "not_started", "ended_us": _now_us(), "error": _NO_LAUNCHER})
+            return datetime.now(UTC)
+        known = directory.read_document("started")
+        if known and known.get("claim") == claim:
+            return await self._began(directory, known)
+        raise AlreadyStarted
 
     async def standing(self, ref: AttemptRef) -> Standing:
         """Seal the attempt and look what became of it."""
@@ -151,7 +168,7 @@ class LocalExecutor:
 
     async def _order(self, directory: RunDirectory, order: AttemptOrder) -> int | None:
         interpreter, script_name = _INTERPRETERS[order.type]
-        command = [interpreter, directory.at(f"code/{script_name}"), *order.arguments]
+        command = [interpreter, f"{directory.code(str(order.claim))}/{script_name}", *order.arguments]
         limits = (order.timeout_seconds, order.grace_seconds)
         link = await self._live_link()
         async with asyncio.timeout(_ANSWER_SECONDS):
@@ -166,13 +183,6 @@ class LocalExecutor:
                 return datetime.now(UTC)
             os.close(descriptor)
             await asyncio.sleep(0.01)
-
-    def _not_started(self, directory: RunDirectory, order: AttemptOrder) -> datetime:
-        if not directory.take(str(order.claim), processes.identity(os.getpid()) | {"claim": str(order.claim)}):
-            raise AlreadyStarted
-        error = "The launcher of scripts did not start it."
-        directory.record_end({"cause": "not_started", "ended_us": _now_us(), "error": error})
-        return datetime.now(UTC)
 
 
 def _environment(directory: RunDirectory, order: AttemptOrder) -> dict[str, str]:

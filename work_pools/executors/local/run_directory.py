@@ -1,6 +1,6 @@
 """The folder of one attempt: the only word between a script's shim and whichever worker asks about it.
 
-    code/script.py    what runs                       log-0         frames of both streams as they arrived
+    code/<claim>/     what runs                       log-0         frames of both streams as they arrived
     work/             its current folder and home     session       the script's own process and its start
     ready-<claim>     may be started by that claim    exit          how it ended; there once it is over
     sealed-<claim>    may not be any more             stop          the cause why a worker wants it ended
@@ -42,6 +42,10 @@ class RunDirectory:
         """The path of ``name`` inside."""
         return f"{self.path}/{name}"
 
+    def code(self, claim: str) -> str:
+        """The folder of the script as a claim has it."""
+        return self.at(f"code/{claim}")
+
     def exists(self) -> bool:
         """Whether anything is kept of the attempt."""
         return os.path.exists(self.path)
@@ -51,20 +55,22 @@ class RunDirectory:
         return os.path.exists(self.at("exit"))
 
     def prepare(self, claim: str, script_name: str, script: bytes) -> bool:
-        """Make everything that a start by ``claim`` needs, its token last; False when the claim was sealed."""
-        if os.path.exists(self.started):
+        """Make everything that a start by ``claim`` needs, its token last; False when the claim was sealed.
+
+        Nothing that is there is replaced: an attempt of another claim may start at any moment, and then it is that
+        attempt's. What can be made here is not made between the due second and the start.
+        """
+        if os.path.exists(self.started) or os.path.exists(self.at(READY + claim)):
             return True
-        for folder in (self.path, self.at("code"), self.work):
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+        for folder in (os.path.dirname(self.path), self.path, self.at("code"), self.code(claim), self.work):
+            with suppress(FileExistsError):
+                os.mkdir(folder, 0o700)
         if os.path.exists(self.at(SEALED + claim)):
             return False
-        if not os.path.exists(self.at(READY + claim)):
-            self.write(f"code/{script_name}", script)
-            # What can be made ahead of time is not made between the due second and the start.
-            self.write("spare", b" " * _SPARE_SIZE)
-            self.write("session", b"")
-            self.write("log-0", b"")
-            self.write(READY + claim, b" " * _TOKEN_SIZE)
+        self.write(f"code/{claim}/{script_name}", script)
+        for name, size in (("spare", _SPARE_SIZE), ("session", 0), ("log-0", 0), (READY + claim, _TOKEN_SIZE)):
+            with suppress(FileExistsError):
+                _fill(_create(self.at(name)), b" " * size)
         return True
 
     def take(self, claim: str, identity: dict[str, Any]) -> bool:
@@ -95,7 +101,7 @@ class RunDirectory:
     def write(self, name: str, content: bytes) -> None:
         """Write a file as a whole or not at all; it replaces an older one."""
         unfinished = self.at(f"{name}.{os.urandom(4).hex()}.tmp")
-        _fill(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), content)
+        _fill(_create(unfinished), content)
         os.rename(unfinished, self.at(name))
 
     def write_document(self, name: str, document: dict[str, Any]) -> None:
@@ -140,6 +146,10 @@ def _shortened(record: dict[str, Any], error: OSError) -> dict[str, Any]:
         "result_error": f"The result could not be kept: {error.strerror}",
         "error": str(record.get("error") or "")[:1000] or None,
     }
+
+
+def _create(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
 def _fill(descriptor: int, content: bytes) -> None:
