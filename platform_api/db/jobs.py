@@ -64,11 +64,14 @@ class SqlJobs:
         """The jobs that the principal may see, in order, behind the place ``after`` (sort key, id)."""
         last = _last_execution()
         key = _SORT_KEYS[sort.key]
-        query = _job_query(last).where(visible_to(principal), *_conditions(wanted, principal, last))
-        if after is not None:
-            query = query.where(_behind(key, sort, after))
         order = (key.desc(), jobs.c.id.desc()) if sort.is_descending else (key, jobs.c.id)
-        return [_job(row) for row in await self._connection.execute(query.order_by(*order).limit(limit))]
+        chosen = _chosen(last if wanted.last_status else None)
+        chosen = chosen.where(visible_to(principal), *_conditions(wanted, principal, last))
+        if after is not None:
+            chosen = chosen.where(_behind(key, sort, after))
+        # The page is chosen first, so that last executions are looked up for its jobs only.
+        page = _job_query(last).where(jobs.c.id.in_(chosen.order_by(*order).limit(limit))).order_by(*order)
+        return [_job(row) for row in await self._connection.execute(page)]
 
     async def count_of_team(self, team_id: UUID) -> int:
         """Count behind a lock on the team, so that two additions at once cannot both be the last that fits."""
@@ -165,8 +168,15 @@ def _last_execution() -> LateralFromClause:
     )
 
 
+_OWNED = jobs.join(users, jobs.c.owner_id == users.c.id).join(teams, jobs.c.team_id == teams.c.id)
+
+
+def _chosen(last: LateralFromClause | None) -> Select[Any]:
+    """The ids of jobs, with all that conditions may ask about."""
+    return select(jobs.c.id).select_from(_OWNED if last is None else _OWNED.outerjoin(last, true()))
+
+
 def _job_query(last: LateralFromClause) -> Select[Any]:
-    owned = jobs.join(users, jobs.c.owner_id == users.c.id).join(teams, jobs.c.team_id == teams.c.id)
     return select(
         jobs,
         users.c.email.label("owner"),
@@ -176,7 +186,7 @@ def _job_query(last: LateralFromClause) -> Select[Any]:
         last.c.queued_at.label("last_queued_at"),
         last.c.started_at.label("last_started_at"),
         last.c.ended_at.label("last_ended_at"),
-    ).select_from(owned.outerjoin(last, true()))
+    ).select_from(_OWNED.outerjoin(last, true()))
 
 
 def _conditions(wanted: JobFilter, principal: Principal, last: LateralFromClause) -> list[ColumnElement[bool]]:

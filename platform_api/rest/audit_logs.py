@@ -16,7 +16,7 @@ from platform_api.domain.errors import InvalidContent
 from platform_api.ports.audit import AuditFilter
 from platform_api.rest.csv_rows import csv_lines
 from platform_api.rest.dependencies import CallerDependency, ServicesDependency, door
-from platform_api.rest.job_body import unstorable
+from platform_api.rest.job_body import refuse_unstorable
 from platform_api.rest.job_json import moment
 from platform_api.rest.paging import PageQuery, decode_cursor, encode_cursor, page_of
 from platform_api.use_cases import audit_logs
@@ -56,9 +56,7 @@ class AuditQuery(PageQuery):
 
     def wanted(self) -> AuditFilter:
         """The filters as the use case takes them."""
-        faults = list(unstorable(self.model_dump(mode="json")))
-        if faults:
-            raise InvalidContent(faults)
+        refuse_unstorable(self.model_dump(mode="json"))
         return AuditFilter(
             user=self.user,
             action=self.action.value if self.action else None,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from platform_api.domain.errors import FieldError
+from platform_api.domain.errors import FieldError, InvalidContent
 from platform_api.domain.job_drafts import JobDraft
 from platform_api.domain.jobs import (
     DEFAULT_TIMEOUT_SECONDS,
@@ -168,6 +168,13 @@ def unstorable(value: Any, path: str = "", depth: int = 0) -> Iterator[FieldErro
     elif isinstance(value, list):
         for place, item in enumerate(value):
             yield from unstorable(item, f"{path}.{place}", depth + 1)
+
+
+def refuse_unstorable(value: Any) -> None:
+    """Raise ``InvalidContent`` for what ``unstorable`` finds."""
+    faults = list(unstorable(value))
+    if faults:
+        raise InvalidContent(faults)
 
 
 def _is_named(name: str, faults: list[FieldError]) -> bool:

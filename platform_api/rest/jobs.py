@@ -16,7 +16,7 @@ from platform_api.domain.job_records import Job
 from platform_api.domain.jobs import JobStatus
 from platform_api.ports.jobs import JobFilter, JobSort
 from platform_api.rest.dependencies import CallerDependency, ServicesDependency, door, once
-from platform_api.rest.job_body import CloneBody, JobBody, read_job, unstorable
+from platform_api.rest.job_body import CloneBody, JobBody, read_job, refuse_unstorable
 from platform_api.rest.job_json import editable_json, job_json, moment
 from platform_api.rest.merge_patch import merged
 from platform_api.rest.paging import PageQuery, decode_cursor, encode_cursor, page_of
@@ -52,9 +52,7 @@ class JobsQuery(PageQuery):
 
     def wanted(self) -> JobFilter:
         """The filters as the use case takes them."""
-        faults = list(unstorable(self.model_dump(mode="json")))
-        if faults:
-            raise InvalidContent(faults)
+        refuse_unstorable(self.model_dump(mode="json"))
         return JobFilter(
             status=self.status,
             type="shell" if self.type == "bash" else self.type,
@@ -110,13 +108,13 @@ async def validate_job(services: ServicesDependency, caller: CallerDependency, b
 @router.get("/jobs", **door(Permission.JOB_LIST))
 async def list_jobs(
     services: ServicesDependency, caller: CallerDependency, query: Annotated[JobsQuery, Query()]
-) -> dict[str, Any]:
+) -> Response:
     """The jobs that you may see."""
     after = decode_cursor(query.cursor, 3)
     if after is not None and after.pop() != query.sort.value:
         raise InvalidContent.of("cursor", f"belongs to another order than {query.sort}; begin without a cursor")
     found = await jobs.page(services, caller, query.wanted(), query.sort, after, query.limit + 1)
-    return page_of(found, query.limit, job_json, lambda view: _place(view, query.sort))
+    return JSONResponse(page_of(found, query.limit, job_json, lambda view: _place(view, query.sort)))
 
 
 def _place(view: JobView, sort: JobSort) -> str:
@@ -153,6 +151,7 @@ async def change_job(
     if_match: IfMatch = None,
 ) -> Response:
     """Change some fields of a job (JSON merge patch): null sets a field back to its default."""
+    refuse_unstorable(body)
 
     def draft_for(job: Job) -> JobDraft:
         return read_job(merged(editable_json(job), body), repeats_answer=True)
@@ -212,9 +211,7 @@ async def clone_job(
 ) -> Response:
     """Make a copy of a job that belongs to you; disabled, unless the body says otherwise."""
     wish = body or CloneBody()
-    faults = list(unstorable(wish.model_dump()))
-    if faults:
-        raise InvalidContent(faults)
+    refuse_unstorable(wish.model_dump())
     return await once(
         request,
         caller,

@@ -205,7 +205,11 @@ async def test_a_patch_changes_what_it_names_and_null_means_the_default(cast: Ca
 
 async def test_a_patch_is_checked_like_a_new_job_and_changes_nothing_when_refused(cast: Cast) -> None:
     job = await made(cast)
-    for patch in ({"timeout_minutes": 0}, {"foo": 1}, {"name": None}, {"schedule": "x"}, {"status": "deleted"}):
+    deep: dict[str, Any] = {}
+    for _ in range(400):
+        deep = {"x": deep}
+    patches = ({"timeout_minutes": 0}, {"foo": 1}, {"name": None}, {"schedule": "x"}, {"status": "deleted"})
+    for patch in (*patches, {"metadata": deep}):
         assert (await cast.maya.patch(f"/jobs/{job['job_id']}", patch)).status_code == 400
     assert (await cast.maya.get(f"/jobs/{job['job_id']}")).json() == job
 
