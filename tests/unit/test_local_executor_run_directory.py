@@ -159,9 +159,7 @@ def test_takers_and_sealers_at_once_agree_on_one_outcome(tmp_path: Path) -> None
         outcomes = _at_once([*takes, directory.seal, directory.seal])
         taken, sealed = outcomes[: len(takes)], outcomes[len(takes) :]
         assert sum(taken) <= 1
-        # Whoever asks after this moment hears the truth; a seal during it was right when it looked.
-        assert directory.seal() == (not any(taken))
-        assert any(taken) or all(sealed)
+        assert set(sealed) == {not any(taken)}
 
 
 def _at_once(steps: list[Callable[[], bool]]) -> list[bool]:

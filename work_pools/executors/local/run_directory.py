@@ -7,7 +7,7 @@
     started           which shim watches it           spare         room for ``exit`` on a full disk
 
 An attempt starts when a shim takes its claim's token: renames it, writes into it who it is, and links it to
-``started``, which only one can do. A takeover renames what tokens it finds before it looks for ``started``, so
+``started``, which only one can do. A takeover removes what tokens it finds before it looks for ``started``, so
 an order that is still on its way loses or is seen. Of a discarded attempt ``started`` remains for a while, beside
 ``discarded``, so that a worker that slept through all of it cannot start it again. Standard library only.
 """
@@ -86,12 +86,18 @@ class RunDirectory:
         return True
 
     def seal(self) -> bool:
-        """Make every claim so far void; False when one of them has started."""
+        """Make every claim so far void; False when one of them has started.
+
+        Tokens are unlinked and not renamed: a link(2) that has found its source goes on to work while that is being
+        renamed, but not once it has no name left.
+        """
         while tokens := list(self._tokens()):
             for token in tokens:
                 claim = token.removeprefix(READY).removeprefix(TAKEN)[:36]
+                with suppress(FileExistsError):
+                    os.close(_create(self.at(SEALED + claim)))
                 with suppress(FileNotFoundError):
-                    os.rename(self.at(token), self.at(SEALED + claim))
+                    os.unlink(self.at(token))
         return not os.path.exists(self.started)
 
     def _tokens(self) -> Iterator[str]:
