@@ -208,8 +208,8 @@ def test_intervals_count_from_the_epoch_whatever_the_zone():
     assert TICKS.is_tick(job(interval_seconds=90), datetime(1970, 1, 1, 0, 3, tzinfo=UTC))
 
 
-def test_run_at_is_one_tick_to_the_second():
-    spec = job(run_at=datetime(2026, 12, 1, 8, 0, 0, 250_000, tzinfo=UTC))
+def test_run_at_is_one_tick_at_the_next_whole_second():
+    spec = job(run_at=datetime(2026, 12, 1, 7, 59, 59, 250_000, tzinfo=UTC))
     assert list(TICKS.after(spec, NOW)) == [datetime(2026, 12, 1, 8, tzinfo=UTC)]
     assert TICKS.is_tick(spec, datetime(2026, 12, 1, 8, tzinfo=UTC))
     assert list(TICKS.after(spec, datetime(2026, 12, 1, 8, tzinfo=UTC))) == []
