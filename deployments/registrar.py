@@ -82,6 +82,8 @@ class PrefectOrchestrator:
 
     async def deployments(self) -> dict[UUID, UUID]:
         """See ``ports.orchestrator.Orchestrator``."""
+        # This is the first call of a process: with flow and pool in place the first job is shown as fast as any.
+        await self._ensure_flow_and_pool()
         found: dict[UUID, UUID] = {}
         offset = 0
         while True:
@@ -176,12 +178,13 @@ class PrefectOrchestrator:
         new = [slug for slug in documents if slug not in present]
         for row in surplus:
             await self._delete(f"{path}/{row['id']}")
-        for slug in changed:
-            await self._call("PATCH", f"{path}/{present[slug]['id']}", {"schedule": documents[slug], "active": True})
-        if new:
-            await self._call(
-                "POST", path, [{"slug": slug, "schedule": documents[slug], "active": True} for slug in new]
-            )
+        # One by one and in their order: Prefect lists them by the time of their last change.
+        for slug, document in documents.items():
+            body = {"slug": slug, "schedule": document, "active": True}
+            if slug in new:
+                await self._call("POST", path, [body])
+            elif slug in changed:
+                await self._call("PATCH", f"{path}/{present[slug]['id']}", body)
         return bool(changed or new or surplus)
 
     async def _delete(self, path: str) -> None:
