@@ -83,8 +83,8 @@ def reports_behind(platform: Platform) -> tuple[float, float]:
     page = httpx.get(f"{platform.base_url}/metrics", trust_env=False).text
     values = dict(row.rsplit(" ", 1) for row in page.splitlines() if row and not row.startswith("#"))
     return (
-        float(values.get("job_platform_prefect_report_backlog", "nan")),
-        float(values.get("job_platform_prefect_report_lag_seconds", "nan")),
+        float(values.get("job_platform_prefect_reports_backlog", "nan")),
+        float(values.get("job_platform_prefect_reports_lag_seconds", "nan")),
     )
 
 
