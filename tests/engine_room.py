@@ -51,6 +51,7 @@ class Worker:
         await self.engine._loops.cancel()
         await self.engine._starts.cancel()
         await self.engine._background.cancel()
+        await self.engine._tidying.cancel()
         self.engine._locks.release()
 
 

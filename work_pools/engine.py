@@ -28,20 +28,21 @@ logger = logging.getLogger(__name__)
 
 
 class Engine:
-    """Everything a worker does without Prefect. ``run`` ends only by being cancelled; scripts go on."""
+    """Everything a worker does without Prefect. Scripts outlive it."""
 
     def __init__(self, equipment: Equipment, card: WorkerCard) -> None:
         self._equipment = equipment
         self._card = card
         self._loops = Tasks()
         self._starts = Tasks()
+        self._tidying = Tasks()
         self._background = tasks = Tasks()
-        self._locks = LockFiles(equipment.settings.home)
+        self._locks = LockFiles(equipment.settings.home, equipment.pool)
         self._timer = Timer(equipment.clock)
         self._shipper = LogShipper(equipment.executor, equipment.logs, equipment.worker.id)
         self.live = LiveRuns(equipment, self._shipper, tasks)
         self._starter = Starter(equipment, self._timer, self.live)
-        self._ender = Ender(equipment, self.live, self._timer, self._starter, tasks)
+        self._ender = Ender(equipment, self.live, self._timer, self._starter, self._tidying)
         self._claimer = Claimer(equipment, self._timer, self.live, self._starter, tasks)
         self.canceller = Canceller(equipment, self.live)
         adopter = Adopter(equipment, self.live, self._claimer, self._starter, self._ender, tasks)
@@ -70,12 +71,15 @@ class Engine:
         # A start whose intent is committed is seen through; all other work is left to whoever comes next.
         await self._starts.finish()
         await self._background.cancel()
+        await self._tidying.finish()
         async with self._equipment.uow() as uow:
             await uow.claims.release(self._card.id)
             await uow.leases.stop(self._card.id)
             await uow.notify(Channel.WORK, self._equipment.pool)
         await self._equipment.executor.close()
         self._locks.release()
+        if not self.live:
+            self._locks.remove(self._card.id)
 
     async def propose(self, proposals: Sequence[Proposal]) -> None:
         """What Prefect wants to be run soon."""

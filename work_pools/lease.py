@@ -36,22 +36,17 @@ class Lease:
         if not in_time:
             logger.warning("The lease had run out: the database or this machine was away")
             self._trusted_since = time.monotonic()
+        for worker_id in self._locks.left_behind():
+            await self._adopter.take_over(worker_id, scripts_too=True)
+            self._locks.remove(worker_id)
         for peer in peers:
             if self._is_dead(peer):
-                await self._bury(peer)
+                await self._adopter.take_over(peer.id, scripts_too=self._locks.is_here(peer.id))
         await asyncio.sleep(self._seconds / RENEWALS_PER_LEASE)
 
     def _is_dead(self, peer: Peer) -> bool:
-        """A free lock says so at once. An expired lease only says so while one's own has not lapsed:
+        """An expired lease only says so while one's own has not lapsed:
 
         after an outage of the database everybody's lease is over, and all are alive.
         """
-        if self._locks.is_free(peer.id):
-            return True
         return peer.expired and time.monotonic() - self._trusted_since >= self._seconds
-
-    async def _bury(self, peer: Peer) -> None:
-        is_here = self._locks.is_here(peer.id)
-        await self._adopter.take_over(peer.id, scripts_too=is_here)
-        if is_here and self._locks.is_free(peer.id):
-            self._locks.remove(peer.id)

@@ -9,10 +9,10 @@ from uuid import UUID
 
 
 class LockFiles:
-    """``<home>/workers/<id>.lock``. A file that exists says that its worker's scripts run on this machine."""
+    """``<home>/workers/<pool>/<id>.lock``. A file that exists says that its worker left something on this machine."""
 
-    def __init__(self, home: Path) -> None:
-        self._folder = home / "workers"
+    def __init__(self, home: Path, pool: str) -> None:
+        self._folder = home / "workers" / pool
         self._held: int | None = None
 
     def hold(self, worker_id: UUID) -> None:
@@ -46,6 +46,10 @@ class LockFiles:
         finally:
             os.close(descriptor)
         return True
+
+    def left_behind(self) -> list[UUID]:
+        """Workers of this home and pool that run no more and whose things nobody has seen to yet."""
+        return [id_ for file in self._folder.glob("*.lock") if self.is_free(id_ := UUID(file.stem))]
 
     def remove(self, worker_id: UUID) -> None:
         """Forget a worker that holds nothing any more."""
