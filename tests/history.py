@@ -53,7 +53,8 @@ async def an_execution_of(engine: AsyncEngine, job_id: UUID, status: str = "succ
             await connection.execute(
                 insert(attempts).values(execution_id=row["id"], attempt=1, status=attempt_status, **attempt)
             )
-    return row["id"]
+    made: UUID = row["id"]
+    return made
 
 
 async def stored(engine: AsyncEngine, execution_id: UUID | str) -> Any:

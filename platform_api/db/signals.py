@@ -66,6 +66,7 @@ class PostgresSignals:
         self._conninfo = make_conninfo(libpq_url(database_url), **CONNECTION)
         self._subscriptions: defaultdict[_Key, set[PostgresSubscription]] = defaultdict(set)
         self._listener: asyncio.Task[None] | None = None
+        self._delay = FIRST_DELAY_SECONDS
 
     async def open(self) -> None:
         """Begin to listen; does not wait for the database."""
@@ -104,24 +105,23 @@ class PostgresSignals:
                 del self._subscriptions[key]
 
     async def _listen_for_ever(self) -> None:
-        delay = FIRST_DELAY_SECONDS
         while True:
             try:
-                async with await self._connect() as connection:
-                    delay = FIRST_DELAY_SECONDS
-                    self._wake_all()
-                    async for notice in connection.notifies():
-                        self._wake(Channel(notice.channel), notice.payload)
+                await self._listen()
             except (psycopg.Error, OSError) as error:
                 logger.warning("Lost the connection that listens for wake-ups: %s", error)
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, LONGEST_DELAY_SECONDS)
+            await asyncio.sleep(self._delay)
+            self._delay = min(self._delay * 2, LONGEST_DELAY_SECONDS)
 
-    async def _connect(self) -> psycopg.AsyncConnection[tuple[object, ...]]:
-        connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
-        for channel in Channel:
-            await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel.value)))
-        return connection
+    async def _listen(self) -> None:
+        """Listen until the connection is lost."""
+        async with await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+            for channel in Channel:
+                await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel.value)))
+            self._delay = FIRST_DELAY_SECONDS
+            self._wake_all()
+            async for notice in connection.notifies():
+                self._wake(Channel(notice.channel), notice.payload)
 
     def _wake(self, channel: Channel, payload: str) -> None:
         for key in ((channel, payload), (channel, None)):

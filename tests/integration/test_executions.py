@@ -6,6 +6,7 @@ import csv
 import io
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -15,13 +16,13 @@ from tests.cast import Actor, Cast
 from tests.history import NOON, a_job, an_execution_of, audited, reported, stored
 
 
-async def items(actor: Actor, path: str, **query: object) -> list[dict[str, object]]:
+async def items(actor: Actor, path: str, **query: Any) -> list[dict[str, object]]:
     response = await actor.get(path, params=query)
     assert response.status_code == 200, response.text
     return list(response.json()["items"])
 
 
-async def ids(actor: Actor, path: str = "/executions", **query: object) -> list[str]:
+async def ids(actor: Actor, path: str = "/executions", **query: Any) -> list[str]:
     return [str(item["execution_id"]) for item in await items(actor, path, **query)]
 
 
@@ -105,7 +106,7 @@ class TestLists:
         failed = str(await an_execution_of(cast.engine, mine, "failed"))
         by_hand = str(await an_execution_of(cast.engine, mine, triggered_by="api", queued_at=NOON - timedelta(hours=1)))
         foreign = str(await an_execution_of(cast.engine, other, "crashed", queued_at=NOON + timedelta(hours=1)))
-        expected: list[tuple[dict[str, object], list[str]]] = [
+        expected: list[tuple[dict[str, Any], list[str]]] = [
             ({}, [foreign, failed, by_hand]),
             ({"status": "failed"}, [failed]),
             ({"status": ["failed", "crashed"]}, [foreign, failed]),

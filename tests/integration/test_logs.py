@@ -77,7 +77,7 @@ async def test_a_line_has_the_fields_of_the_contract(cast: Cast, ten_lines: UUID
 
 async def test_pages_follow_each_other(cast: Cast, ten_lines: UUID) -> None:
     seen: list[str] = []
-    cursor = ""
+    cursor: str | None = ""
     while cursor is not None:
         query = f"?limit=4&cursor={cursor}" if cursor else "?limit=4"
         page = (await cast.maya.get(f"/executions/{ten_lines}/logs{query}")).json()
@@ -256,7 +256,7 @@ class TestStream:
     ) -> None:
         async def read() -> str:
             async with self.stream(cast, address, running) as response:
-                return [event async for event in events(response)][-1].data["status"]
+                return str([event async for event in events(response)][-1].data["status"])
 
         readers = [asyncio.create_task(read()) for _ in range(30)]
         await written(cast, running, 0, [b"first"])
