@@ -54,6 +54,11 @@ class _Field:
         """The values it takes, for messages."""
         return f"{self.low}-{self.high}"
 
+    @property
+    def last(self) -> int:
+        """Its last value; Sunday is counted once, as 0."""
+        return 6 if self.names == _WEEKDAYS else self.high
+
 
 _FIELDS = (
     _Field("minute", 0, 59),
@@ -154,7 +159,14 @@ def _field(field: _Field, match: re.Match[str]) -> str:
         position += len(term) + 1
     if len(terms) > 1 and any(_is_special(field, term) for term in terms):
         raise CronFault(match.start() + 1, f"{field.name}: L and # stand alone, not in a list")
-    return ",".join(terms)
+    if "*" in terms:
+        return "*"
+    # A star further behind would be taken by some for a field of all values, by others not.
+    return ",".join([terms[0], *(_spelled_out(field, term) for term in terms[1:])])
+
+
+def _spelled_out(field: _Field, term: str) -> str:
+    return f"{field.low}-{field.last}{term.removeprefix('*')}" if term.startswith("*") else term
 
 
 def _is_special(field: _Field, term: str) -> bool:
@@ -174,9 +186,9 @@ def _term(field: _Field, term: str, position: int) -> str:
     if base == "*":
         return base if int(step) == 1 else term
     first, last = _bounds(field, base, position)
-    # "5/10" is "from 5 on"; Sunday is counted once, as 0.
     if last is None:
-        last = 6 if field is _DAY_OF_WEEK else field.high
+        # "5/10" is "from 5 on".
+        last = field.last
     return f"{first}-{last}/{int(step)}" if first < last else str(first)
 
 
