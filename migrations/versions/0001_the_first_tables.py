@@ -210,9 +210,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("status IN ('queued', 'running', 'retrying')"),
     )
     op.create_index("ix_executions_job_id_queued_at", "executions", ["job_id", "queued_at", "id"], unique=False)
-    op.create_index(
-        "ix_executions_job_id_status", "executions", ["job_id", "status", "queued_at", "id"], unique=False
-    )
+    op.create_index("ix_executions_job_id_status", "executions", ["job_id", "status", "queued_at", "id"], unique=False)
     op.create_index("ix_executions_queued_at", "executions", ["queued_at", "id"], unique=False)
     op.create_index(
         "uq_executions_job_id_exclusive",
