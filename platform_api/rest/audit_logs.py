@@ -17,7 +17,7 @@ from platform_api.ports.audit import AuditFilter
 from platform_api.rest.csv_rows import csv_lines
 from platform_api.rest.dependencies import CallerDependency, ServicesDependency, door
 from platform_api.rest.job_body import refuse_unstorable
-from platform_api.rest.job_json import moment
+from platform_api.rest.moments import moment
 from platform_api.rest.paging import PageQuery, decode_cursor, encode_cursor, page_of
 from platform_api.use_cases import audit_logs
 from rbac.permissions import Permission

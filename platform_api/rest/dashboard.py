@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, ConfigDict, Field
 
 from platform_api.domain.executions import ExecutionStatus
@@ -13,6 +12,7 @@ from platform_api.domain.jobs import JobStatus
 from platform_api.ports.dashboard import DashboardFigures
 from platform_api.rest.dependencies import CallerDependency, ServicesDependency, door
 from platform_api.rest.executions import Words
+from platform_api.rest.moments import as_json
 from platform_api.use_cases import dashboard
 from rbac.permissions import Permission
 
@@ -46,4 +46,4 @@ def _render(figures: DashboardFigures) -> dict[str, Any]:
         "running_now": figures.running_now,
         "failed_jobs": figures.failed_jobs,
     }
-    return dict(jsonable_encoder(document))
+    return as_json(document)

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -19,6 +18,7 @@ from platform_api.domain.executions import ExecutionStatus, TriggeredBy
 from platform_api.ports.executions import Attempt, Execution, ExecutionFilter, Place
 from platform_api.rest.csv_rows import csv_line
 from platform_api.rest.dependencies import CallerDependency, ServicesDependency, door, once
+from platform_api.rest.moments import as_json, moment
 from platform_api.rest.paging import LARGEST_LIMIT, decode_cursor, encode_cursor, page_of
 from platform_api.use_cases import executions
 from platform_api.use_cases.executions import Shown
@@ -197,7 +197,7 @@ def render(shown: Shown) -> dict[str, Any]:
         "cancel_requested": execution.cancel_requested_at is not None,
         "attempts": [_attempt(attempt) for attempt in shown.attempts],
     }
-    return dict(jsonable_encoder(document))
+    return as_json(document)
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
@@ -254,15 +254,11 @@ def _row(shown: Shown) -> list[Any]:
         execution.job_name,
         execution.status,
         execution.triggered_by,
-        _iso(execution.scheduled_for),
-        _iso(execution.started_at),
-        _iso(execution.ended_at),
+        moment(execution.scheduled_for),
+        moment(execution.started_at),
+        moment(execution.ended_at),
         execution.duration_seconds,
         len(shown.attempts),
         execution.exit_code,
         execution.error_message,
     ]
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment else None

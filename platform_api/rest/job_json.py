@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from platform_api.domain.job_records import Job, JobVersion, LastExecution
 from platform_api.domain.jobs import JobSpec
 from platform_api.domain.retries import RetryPolicy
+from platform_api.rest.moments import moment
 from platform_api.use_cases.jobs import JobView
-
-
-def moment(value: datetime | None) -> str | None:
-    """A time in UTC, as every answer writes it."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value is not None else None
 
 
 def spec_json(spec: JobSpec) -> dict[str, Any]:

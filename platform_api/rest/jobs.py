@@ -17,8 +17,9 @@ from platform_api.domain.jobs import JobStatus
 from platform_api.ports.jobs import JobFilter, JobSort
 from platform_api.rest.dependencies import CallerDependency, ServicesDependency, door, once
 from platform_api.rest.job_body import CloneBody, JobBody, read_job, refuse_unstorable
-from platform_api.rest.job_json import editable_json, job_json, moment
+from platform_api.rest.job_json import editable_json, job_json
 from platform_api.rest.merge_patch import merged
+from platform_api.rest.moments import moment
 from platform_api.rest.paging import PageQuery, decode_cursor, encode_cursor, page_of
 from platform_api.use_cases import jobs
 from platform_api.use_cases.job_checks import etag_of

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from platform_api.domain.errors import InvalidContent
 from platform_api.ports.logs import LogLine, LogQuery
 from platform_api.rest.dependencies import CallerDependency, ServicesDependency, door
+from platform_api.rest.moments import moment
 from platform_api.rest.paging import decode_cursor, encode_cursor
 from platform_api.use_cases import logs
 from platform_api.use_cases.caller import Caller
@@ -145,7 +146,7 @@ async def _events(heard: AsyncIterator[LogLine | Verdict]) -> AsyncIterator[Serv
 
 def _line(line: LogLine) -> dict[str, Any]:
     shown: dict[str, Any] = {
-        "timestamp": line.timestamp.isoformat(),
+        "timestamp": moment(line.timestamp),
         "stream": line.stream,
         "attempt": line.attempt,
         "line": line.text,

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from fastapi.encoders import jsonable_encoder
 
 from platform_api.ports.metrics import JobFigures
 from platform_api.rest.dependencies import CallerDependency, ServicesDependency, door
 from platform_api.rest.executions import SpanQuery
+from platform_api.rest.moments import as_json
 from platform_api.use_cases import metrics
 from rbac.permissions import Permission
 
@@ -41,4 +41,4 @@ def _render(job_id: UUID, span: SpanQuery, figures: JobFigures) -> dict[str, Any
         "p95_duration_seconds": figures.p95_duration_seconds,
         "last_execution": figures.last_execution,
     }
-    return dict(jsonable_encoder(document))
+    return as_json(document)

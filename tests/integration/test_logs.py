@@ -71,7 +71,7 @@ async def lines(cast: Cast, execution: UUID, query: str) -> list[str]:
 async def test_a_line_has_the_fields_of_the_contract(cast: Cast, ten_lines: UUID) -> None:
     page = (await cast.maya.get(f"/executions/{ten_lines}/logs?limit=1")).json()
     assert page["items"] == [
-        {"number": 0, "timestamp": "2023-11-14T22:13:20+00:00", "stream": "stdout", "attempt": 1, "line": "line 0"}
+        {"number": 0, "timestamp": "2023-11-14T22:13:20Z", "stream": "stdout", "attempt": 1, "line": "line 0"}
     ]
 
 
