@@ -19,8 +19,8 @@ from tests.running_platform import Platform, wait_for, wait_for_end
 
 def worker_pid(platform: Platform) -> int:
     """The worker's process, as the supervisor recorded it."""
-    children = json.loads((platform.home / "children.json").read_text())
-    return int(children["worker"]["pid"])
+    report = json.loads((platform.home / "children.json").read_text())
+    return next(int(child["pid"]) for child in report["children"] if child["name"].startswith("worker"))
 
 
 def start_scripts(client: httpx.Client, count: int, sleep: float, evidence: str) -> list[str]:
