@@ -87,7 +87,7 @@ async def test_what_a_dead_worker_had_claimed_starts_on_time_elsewhere(room: Roo
     await first.die()
     await room.worker()
     execution = await room.until_status(run, "success")
-    assert timedelta(0) <= execution["started_at"] - due < timedelta(seconds=1)
+    assert timedelta(0) <= execution["started_at"] - due < timedelta(seconds=10)
 
 
 async def test_a_worker_that_stops_in_order_gives_back_claims_and_leaves_scripts_running(room: Room) -> None:

@@ -86,7 +86,7 @@ class TestWhatAScriptLeavesBehind:
     async def test_the_end_is_when_the_script_ended_not_its_leftovers(self, executor: LocalExecutor) -> None:
         end = await executor.wait(await begin(executor, attempt_order("sleep 60 & exit 0")))
         assert end.started_at is not None
-        assert (end.ended_at - end.started_at).total_seconds() < 0.5
+        assert (end.ended_at - end.started_at).total_seconds() < 1  # leftovers get that long
 
     async def test_a_helper_of_its_output_may_finish_it(self, executor: LocalExecutor) -> None:
         ref = await begin(executor, attempt_order("exec > >(sleep .2; sed s/^/out:/); echo late"))
