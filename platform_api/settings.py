@@ -45,6 +45,12 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(10, ge=1, le=200, description="Connections one process keeps to PostgreSQL.")
     prefetch_seconds: int = Field(45, ge=5, le=300, description="How far ahead of its tick a worker claims a run (D2).")
     poll_seconds: float = Field(2.0, gt=0, le=60, description="How often a worker asks Prefect for scheduled runs.")
+    catch_up_at_most: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="Missed ticks of one job that `catch_up: all` makes up for; older ones are recorded as skipped.",
+    )
     lease_seconds: float = Field(
         5.0,
         ge=2,

@@ -21,7 +21,6 @@ from platform_api.domain.jobs import JobSpec, JobType
 from platform_api.log_store.archive import FolderArchive
 from platform_api.log_store.store import PostgresLogStore
 from platform_api.ports.claims import Proposal
-from platform_api.ports.clock import SystemClock
 from platform_api.ports.leases import WorkerCard
 from platform_api.ports.starts import WorkerName
 from platform_api.settings import Settings
@@ -32,6 +31,31 @@ from work_pools.equipment import Equipment
 from work_pools.executors.protocol import Executor
 
 POOL = "local"
+
+
+class SteppedClock:
+    """The machine's clock, set to another time by a test."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+        self._minute = minute()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def step(self, by: timedelta) -> None:
+        """Set the clock by so much."""
+        self.ahead += by
+
+    def begin_a_minute(self) -> None:
+        """Let a minute be five seconds old, so that none ends during a test that counts them."""
+        now = self.now()
+        self._minute = now.replace(second=0, microsecond=0)
+        self.step(self._minute + timedelta(seconds=5) - now)
+
+    def minute(self, offset: int = 0) -> datetime:
+        """The minute in which the test began, moved by ``offset`` minutes, wherever the clock stands now."""
+        return self._minute + timedelta(minutes=offset)
 
 
 @dataclass
@@ -64,6 +88,7 @@ class Room:
     home: Path
     machine: Machine = field(default_factory=Machine)
     workers: list[Worker] = field(default_factory=list)
+    clock: SteppedClock = field(default_factory=SteppedClock)
 
     def equipment(self, executor: Executor | None = None, **changed: Any) -> Equipment:
         """What one more worker works with."""
@@ -77,7 +102,7 @@ class Room:
             signals=self.signals,
             ticks=CronTicks(),
             executor=executor or ScriptedExecutor(self.machine),
-            clock=SystemClock(),
+            clock=self.clock,
             settings=settings,
         )
 
@@ -121,6 +146,14 @@ class Room:
         )
         await self.save(job_id, spec)
         return job_id
+
+    async def follow(self, job_id: UUID, next_tick: datetime | None = None) -> None:
+        """Put the job on the agenda, as saving it does: settled up to the tick, or not at all."""
+        await self.run_sql(
+            "INSERT INTO agenda (job_id, next_tick_at) VALUES (:id, coalesce(:tick, CAST('-infinity' AS timestamptz)))",
+            id=job_id,
+            tick=next_tick,
+        )
 
     async def save(self, job_id: UUID, spec: JobSpec) -> None:
         """One more version of the job."""

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID
 
 from platform_api.domain.executions import ExecutionStatus
 from platform_api.ports.claims import Admission, HeldRun, Proposal
@@ -51,27 +50,41 @@ class Claimer:
             jobs = await uow.claims.jobs([proposal.job_id for proposal in fresh])
             judgement = judge(fresh, jobs, self._equipment.ticks, self._equipment.now())
             admitted = await self._admit(uow, judgement.admissions)
+            written = {admission.id for admission in admitted}
+            lost = {admission.id for admission in judgement.admissions} - written
+            losers = [proposal for proposal in fresh if proposal.flow_run_id in lost and not proposal.by_hand]
+            await self._refuse(uow, [*judgement.passed, *losers])
             await uow.reports.add([Report(ReportKind.DELETE, flow_run_id=id_) for id_ in judgement.unwanted])
         for admission in admitted:
-            if admission.status is ExecutionStatus.QUEUED:
-                self._timer.add(admission.id, admission.due_at, admission.priority)
+            self._timer.add(admission.id, admission.due_at, admission.priority)
 
     async def _admit(self, uow: UnitOfWork, admissions: list[Admission]) -> list[Admission]:
         if not admissions:
             return []
         ids = await uow.claims.admit(self._equipment.worker.id, self._equipment.pool, admissions)
         admitted = [admission for admission in admissions if admission.id in ids]
-        await uow.reports.add([Report(ReportKind.STATE, a.id, state=_first_state(a)) for a in admitted])
-        losers = [admission.id for admission in admissions if admission.id not in ids]
-        await self._refuse(uow, losers)
+        await uow.reports.add([Report(ReportKind.STATE, admission.id, state=PENDING) for admission in admitted])
         return admitted
 
-    async def _refuse(self, uow: UnitOfWork, losers: list[UUID]) -> None:
-        """A second flow run for a tick is cancelled; the same one claimed by another worker meanwhile is not."""
-        theirs = await uow.claims.known(losers)
+    async def _refuse(self, uow: UnitOfWork, losers: list[Proposal]) -> None:
+        """Flow runs whose tick has an execution become that one's own, or, if it has one, are cancelled.
+
+        One that another worker has claimed meanwhile is neither. A passed tick without an execution is settled by
+        the agenda in a moment; Prefect proposes the flow run again.
+        """
+        if not losers:
+            return
+        adopted = await uow.claims.adopt(losers)
+        skipped = [run for run in adopted if run.status is ExecutionStatus.SKIPPED]
+        states = {run.execution_id: refused_state(run.status, run.reason or "") for run in skipped}
+        await uow.reports.add([Report(ReportKind.STATE, id_, state=state) for id_, state in states.items()])
+        known = await uow.claims.known([loser.flow_run_id for loser in losers])
+        others = [loser for loser in losers if loser.flow_run_id not in known]
+        taken = await uow.claims.ticks_taken([(loser.job_id, loser.scheduled_for) for loser in others])
+        second = [loser for loser in others if (loser.job_id, loser.scheduled_for) in taken]
         cancelled = PrefectState("CANCELLED", "Cancelled", messages.TICK_TAKEN)
         await uow.reports.add(
-            [Report(ReportKind.STATE, flow_run_id=id_, state=cancelled) for id_ in losers if id_ not in theirs]
+            [Report(ReportKind.STATE, flow_run_id=loser.flow_run_id, state=cancelled) for loser in second]
         )
 
     async def take(self) -> None:
@@ -96,9 +109,3 @@ class Claimer:
             # Only haste is lost: the start makes the same folder again and reports what is wrong.
             except Exception:
                 logger.exception("Run %s could not be made ready ahead of its time", run.id)
-
-
-def _first_state(admission: Admission) -> PrefectState:
-    if admission.status is ExecutionStatus.SKIPPED:
-        return refused_state(admission.status, admission.reason or "")
-    return PENDING

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from platform_api.domain.executions import ExecutionStatus, TriggeredBy
-from platform_api.domain.jobs import Concurrency, JobSpec, JobStatus
+from platform_api.domain.jobs import CatchUp, Concurrency, JobSpec, JobStatus
 from platform_api.ports.claims import HeldRun
 from platform_api.ports.ticks import Ticks
 from work_pools import messages
+from work_pools.missed import is_missed, newest_passed
 
 
 class Course(StrEnum):
@@ -37,7 +39,7 @@ class Decision:
         return self.spec.concurrency is not Concurrency.ALLOW
 
 
-def decide(run: HeldRun, ticks: Ticks) -> Decision:
+def decide(run: HeldRun, ticks: Ticks, now: datetime) -> Decision:
     """The rules in order; the first that applies decides."""
     by_schedule = run.triggered_by in (TriggeredBy.SCHEDULED, TriggeredBy.CATCH_UP)
     has_begun = run.status is ExecutionStatus.RETRYING
@@ -49,7 +51,27 @@ def decide(run: HeldRun, ticks: Ticks) -> Decision:
         return _as_claimed(run, Course.START)
     if run.job_status is JobStatus.DISABLED:
         return _as_claimed(run, Course.SKIP, messages.JOB_DISABLED)
-    return _follow_changes(run, ticks)
+    decision = _follow_changes(run, ticks)
+    if decision.course is Course.START and was_missed(run, now):
+        return _catch_up(run, decision, ticks, now)
+    return decision
+
+
+def was_missed(run: HeldRun, now: datetime) -> bool:
+    """Claimed in time, but then nothing was there to start it; one that waited for its job's place is no such run."""
+    by_schedule = run.triggered_by is TriggeredBy.SCHEDULED and run.status is ExecutionStatus.QUEUED
+    return by_schedule and run.reason is None and run.scheduled_for is not None and is_missed(run.scheduled_for, now)
+
+
+def _catch_up(run: HeldRun, decision: Decision, ticks: Ticks, now: datetime) -> Decision:
+    """The same as ``missed.settle`` says of ticks that nobody had claimed."""
+    if decision.spec.catch_up is CatchUp.NONE:
+        return replace(decision, course=Course.SKIP, reason=messages.MISSED)
+    if decision.spec.catch_up is CatchUp.LATEST and run.scheduled_for is not None:
+        newest = newest_passed(decision.spec, run.scheduled_for, ticks, now)
+        if newest != run.scheduled_for:
+            return replace(decision, course=Course.SKIP, reason=messages.replaced_by(newest))
+    return decision
 
 
 def _follow_changes(run: HeldRun, ticks: Ticks) -> Decision:

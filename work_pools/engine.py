@@ -11,6 +11,7 @@ from platform_api.ports.claims import Proposal
 from platform_api.ports.leases import WorkerCard
 from platform_api.ports.signals import Channel, Subscription
 from work_pools.adoption import Adopter
+from work_pools.agenda import AgendaKeeper
 from work_pools.cancels import Canceller
 from work_pools.claims import Claimer
 from work_pools.ends import Ender
@@ -44,6 +45,7 @@ class Engine:
         self._starter = Starter(equipment, self._timer, self.live)
         self._ender = Ender(equipment, self.live, self._timer, self._starter, self._tidying)
         self._claimer = Claimer(equipment, self._timer, self.live, self._starter, tasks)
+        self._agenda = AgendaKeeper(equipment, self._timer)
         self.canceller = Canceller(equipment, self.live)
         adopter = Adopter(equipment, self.live, self._claimer, self._starter, self._ender, tasks)
         self._adopter = adopter
@@ -62,6 +64,9 @@ class Engine:
             "logs": self._shipper.run(),
             "ends": self._ender.run(),
         }
+        if self._equipment.pool == self._equipment.settings.work_pool:
+            # All jobs belong to that pool; a worker of another one sees only what Prefect proposes to it.
+            loops["agenda"] = forever("Settling ticks", self._agenda.step)
         for name, loop in loops.items():
             self._loops.create_task(loop, name=name)
 

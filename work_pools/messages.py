@@ -9,7 +9,7 @@ from uuid import UUID
 JOB_DISABLED = "The job was disabled"
 JOB_DELETED = "The job was deleted"
 WATCHER_VANISHED = "The process that watched the script vanished"
-MISSED = "Missed while no worker was there to start it"
+MISSED = "Missed while nothing was there to start it"
 TICK_TAKEN = "Another run has this tick already"
 
 #: A line of output in a message is cut here; the log has it whole.
@@ -29,6 +29,16 @@ def waits_for(occupant: UUID) -> str:
 def replaced_by(tick: datetime) -> str:
     """Why a missed tick is not made up for."""
     return f"Missed: replaced by the run of {tick.isoformat()}"
+
+
+def beyond_catch_up(most: int) -> str:
+    """Why one of very many missed ticks is not made up for."""
+    return f"Missed: only the newest {most} missed ticks are made up for"
+
+
+def due_at(tick: datetime) -> str:
+    """What Prefect shows of a tick that it has not proposed itself."""
+    return f"Due at {tick.isoformat()}"
 
 
 def cancelled_by(person: str | None) -> str:

@@ -51,12 +51,9 @@ class PrefectApi:
         """Let the connections go."""
         await self._client.aclose()
 
-    async def create_flow_run(self, deployment_id: UUID, execution_id: UUID) -> UUID | None:
-        """The execution's flow run, pending; None when the deployment is gone."""
-        body = {
-            "idempotency_key": str(execution_id),
-            "state": {"type": "PENDING", "name": "Pending"},
-        }
+    async def create_flow_run(self, deployment_id: UUID, execution_id: UUID, state: PrefectState) -> UUID | None:
+        """The execution's flow run in its first state; None when the deployment is gone."""
+        body = {"idempotency_key": str(execution_id), "state": _state(state)}
         response = await self._client.post(f"deployments/{deployment_id}/create_flow_run", json=body)
         if response.status_code == httpx.codes.NOT_FOUND:
             return None

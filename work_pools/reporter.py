@@ -11,7 +11,7 @@ from uuid import UUID
 
 import httpx
 
-from platform_api.ports.reports import Leadership, PendingReport, PrefectState, ReportKind
+from platform_api.ports.reports import PENDING, Leadership, PendingReport, PrefectState, ReportKind
 from work_pools.cancels import Canceller
 from work_pools.equipment import Equipment
 from work_pools.prefect_api import PrefectApi, Reception
@@ -115,12 +115,13 @@ class Reporter:
             await uow.reports.count_try(ids, error)
 
     async def _create(self, group: Group) -> list[int]:
-        """A flow run for an execution that a person asked for; a job without a deployment yet is waited for."""
+        """A flow run for an execution that Prefect has not proposed; a job without a deployment is waited for."""
         (report,) = group.reports
         if report.deployment_id is None or report.execution_id is None:
             await self._note([report.id], "The job has no deployment in Prefect yet")
             return []
-        flow_run_id = await self._prefect.create_flow_run(report.deployment_id, report.execution_id)
+        state = report.state or PENDING
+        flow_run_id = await self._prefect.create_flow_run(report.deployment_id, report.execution_id, state)
         if flow_run_id is not None:
             async with self._equipment.uow() as uow:
                 await uow.reports.created(report.execution_id, flow_run_id)

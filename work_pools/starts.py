@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
 
-from platform_api.domain.executions import ExecutionStatus
+from platform_api.domain.executions import ExecutionStatus, TriggeredBy
 from platform_api.domain.jobs import JobSpec
 from platform_api.ports.claims import HeldRun
 from platform_api.ports.reports import RUNNING, RUNNING_AGAIN, Report, ReportKind
@@ -18,7 +18,7 @@ from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Refusal, Start
 from platform_api.ports.unit_of_work import UnitOfWork
 from work_pools import messages
-from work_pools.eligibility import Course, Decision, decide, waits
+from work_pools.eligibility import Course, Decision, decide, waits, was_missed
 from work_pools.environment import order
 from work_pools.equipment import Equipment
 from work_pools.executors.protocol import AlreadyStarted, AttemptEnd, AttemptOrder, AttemptRef, EndCause, Standing
@@ -58,6 +58,8 @@ class Starter:
         self._any_started = asyncio.Event()
         #: Due, but their job is busy: looked at again when something of it ends.
         self.waiting: dict[UUID, HeldRun] = {}
+        #: Called from waiting by job, and not decided about yet: who comes next must not overtake them.
+        self._called: dict[UUID, UUID] = {}
 
     async def prepare(self, run: HeldRun) -> None:
         """Make ready what is claimed ahead; a failure shows at the start."""
@@ -78,6 +80,7 @@ class Starter:
             await self._act(outcome)
         finally:
             self._live.busy.difference_update(ids)
+            self._called = {job_id: id_ for job_id, id_ in self._called.items() if id_ not in ids}
 
     async def _act(self, outcome: Outcome) -> None:
         """What was decided is committed; a crash from here on is an adoption (never started: start now)."""
@@ -132,8 +135,10 @@ class Starter:
         return ready
 
     async def _decide(self, uow: UnitOfWork, ids: Sequence[UUID]) -> Outcome:
+        now = self._equipment.now()
         runs = await uow.claims.read(self._equipment.worker.id, ids)
-        decided = [(run, decide(run, self._equipment.ticks)) for run in runs]
+        decided = [(run, decide(run, self._equipment.ticks, now)) for run in runs]
+        decided = await self._catch_up(uow, decided, now)
         outcome = Outcome(gone=[id_ for id_ in ids if id_ not in {run.id for run in runs}])
         await self._drop(uow, [run for run, decision in decided if decision.course is Course.DROP], outcome)
         refusals = [_refusal(run, decision) for run, decision in decided if decision.course in _REFUSALS]
@@ -144,6 +149,16 @@ class Starter:
         changed = [run.id for run, _ in outcome.begun] + [refusal.id for refusal in refusals]
         await uow.notify_all(Channel.EXECUTION, map(str, changed))
         return outcome
+
+    async def _catch_up(
+        self, uow: UnitOfWork, decided: list[tuple[HeldRun, Decision]], now: datetime
+    ) -> list[tuple[HeldRun, Decision]]:
+        """Note of missed ticks that are run after all that they are made up for."""
+        missed = {run.id for run, decision in decided if decision.course is Course.START and was_missed(run, now)}
+        if not missed:
+            return decided
+        await uow.claims.caught_up(list(missed))
+        return [(replace(r, triggered_by=TriggeredBy.CATCH_UP) if r.id in missed else r, d) for r, d in decided]
 
     async def _begin(self, uow: UnitOfWork, wanted: list[tuple[HeldRun, Decision]], outcome: Outcome) -> list[Refusal]:
         """Mark as running whoever finds a place; the others wait or are skipped."""
@@ -187,18 +202,22 @@ class Starter:
             return
         ids = [run.id for run in runs]
         await uow.starts.drop(ids)
-        await uow.reports.add([Report(ReportKind.DELETE, flow_run_id=id_) for id_ in ids])
+        flow_runs = [run.flow_run_id for run in runs if run.flow_run_id]
+        await uow.reports.add([Report(ReportKind.DELETE, flow_run_id=id_) for id_ in flow_runs])
         outcome.gone += ids
 
     async def recheck(self) -> None:
         """Let those start whose job's place has become free, or who are not to wait any more."""
-        if not self.waiting:
+        waiting = [run.id for run in self.waiting.values() if run.job_id not in self._called]
+        if not waiting:
             return
         async with self._equipment.uow() as uow:
-            free = await uow.starts.unblocked(self._equipment.worker.id, list(self.waiting))
+            free = await uow.starts.unblocked(self._equipment.worker.id, waiting)
         for id_ in free:
-            run = self.waiting.pop(id_, None)
-            if run is not None:
+            run = self.waiting.get(id_)
+            if run is not None and run.job_id not in self._called:
+                self._called[run.job_id] = id_
+                del self.waiting[id_]
                 self._timer.add(id_, run.due_at, run.priority)
 
     async def correct(self) -> None:

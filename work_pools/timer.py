@@ -10,6 +10,9 @@ from uuid import UUID
 
 from platform_api.ports.clock import Clock
 
+#: The wall clock is looked at again after this long: it may have been set, or the machine suspended.
+LONGEST_SLEEP_SECONDS = 1.0
+
 
 class Timer:
     """Runs by due time, then priority. What is due together comes out together."""
@@ -56,7 +59,8 @@ class Timer:
     def _seconds_left(self) -> float | None:
         if not self._heap:
             return None
-        return max(0.0, (self._heap[0][0] - self._clock.now()).total_seconds())
+        left = (self._heap[0][0] - self._clock.now()).total_seconds()
+        return min(max(0.0, left), LONGEST_SLEEP_SECONDS)
 
     def _take(self) -> list[UUID]:
         now = self._clock.now()

@@ -220,6 +220,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("exclusive AND status IN ('running', 'retrying')"),
     )
     op.create_table(
+        "agenda",
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("next_tick_at", sa.DateTime(timezone=True), server_default="-infinity", nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_agenda_job_id_jobs")),
+        sa.PrimaryKeyConstraint("job_id", name=op.f("pk_agenda")),
+    )
+    op.create_index("ix_agenda_next_tick_at", "agenda", ["next_tick_at"], unique=False)
+    op.create_table(
         "job_versions",
         sa.Column("job_id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -304,6 +312,8 @@ def downgrade() -> None:
     op.drop_table("log_archives")
     op.drop_table("attempts")
     op.drop_table("job_versions")
+    op.drop_index("ix_agenda_next_tick_at", table_name="agenda")
+    op.drop_table("agenda")
     op.drop_index(
         "uq_executions_job_id_exclusive",
         table_name="executions",

@@ -12,18 +12,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_api.domain.executions import ExecutionStatus, TriggeredBy
 from platform_api.domain.jobs import JobSpec, JobStatus
-from platform_api.ports.claims import Admission, HeldRun, ProposedJob
+from platform_api.ports.claims import Admission, AdoptedFlowRun, HeldRun, Proposal, ProposedJob
 
 _ADMIT = text("""
     INSERT INTO executions (id, prefect_flow_run_id, job_id, job_version, pool, status, triggered_by, scheduled_for,
                             due_at, queued_at, ended_at, exclusive, priority, reason, worker_id)
-    SELECT id, id, job_id, version, :pool, status, triggered_by, scheduled_for,
+    SELECT id, CASE WHEN :proposed THEN id END, job_id, version, :pool, status, triggered_by, scheduled_for,
            due_at, greatest(due_at, now()), CASE WHEN status = 'skipped' THEN now() END, exclusive, priority, reason,
            :worker_id
     FROM unnest(CAST(:ids AS uuid[]), CAST(:jobs AS uuid[]), CAST(:versions AS int[]), CAST(:statuses AS text[]),
                 CAST(:triggers AS text[]), CAST(:ticks AS timestamptz[]), CAST(:dues AS timestamptz[]),
                 CAST(:exclusives AS bool[]), CAST(:priorities AS int[]), CAST(:reasons AS text[]))
          AS a(id, job_id, version, status, triggered_by, scheduled_for, due_at, exclusive, priority, reason)
+    -- In one order everywhere: two workers that write the same ticks must not wait for each other.
+    ORDER BY job_id, scheduled_for
     ON CONFLICT DO NOTHING
     RETURNING id
 """)
@@ -34,11 +36,34 @@ _KNOWN = text("""
     UNION SELECT flow_run_id FROM prefect_reports WHERE flow_run_id = ANY(CAST(:ids AS uuid[]))
 """)
 
+# A creation that was never tried is not on its way to Prefect: the reporter counts its tries beforehand. A skipped
+# tick has no creation; any other execution without one has its flow run, or will never have one.
+_ADOPT = text("""
+    WITH p AS (SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:jobs AS uuid[]), CAST(:ticks AS timestamptz[]))
+               AS p(id, job_id, tick)),
+    spared AS (
+        DELETE FROM prefect_reports r USING executions e, p
+        WHERE e.job_id = p.job_id AND e.scheduled_for = p.tick AND e.prefect_flow_run_id IS NULL
+          AND r.execution_id = e.id AND r.kind = 'create' AND r.tries = 0
+        RETURNING e.id)
+    UPDATE executions e SET prefect_flow_run_id = p.id
+    FROM p WHERE e.job_id = p.job_id AND e.scheduled_for = p.tick AND e.prefect_flow_run_id IS NULL
+      AND (e.status = 'skipped' OR e.id IN (SELECT id FROM spared))
+    RETURNING p.id AS flow_run_id, e.id AS execution_id, e.status, e.reason
+""")
+
+_TICKS_TAKEN = text("""
+    SELECT e.job_id, e.scheduled_for
+    FROM unnest(CAST(:jobs AS uuid[]), CAST(:ticks AS timestamptz[])) AS t(job_id, tick)
+    JOIN executions e ON e.job_id = t.job_id AND e.scheduled_for = t.tick
+""")
+
 _HELD_COLUMNS = """
     e.id, e.job_id, j.status AS job_status, e.job_version AS version, coalesce(v.spec, j.spec) AS spec,
     CASE WHEN j.version <> e.job_version THEN j.version END AS newer_version,
     CASE WHEN j.version <> e.job_version THEN j.spec END AS newer,
-    e.status, e.attempt, e.triggered_by, e.scheduled_for, e.due_at, e.queued_at, e.priority, e.overrides
+    e.status, e.attempt, e.triggered_by, e.scheduled_for, e.due_at, e.queued_at, e.priority, e.overrides, e.reason,
+    e.prefect_flow_run_id AS flow_run_id
 """
 
 _HELD_JOINS = """
@@ -95,9 +120,12 @@ class SqlClaims:
         """Find flow runs that have come before."""
         return set(await self._connection.scalars(_KNOWN, {"ids": list(flow_run_ids)}))
 
-    async def admit(self, worker_id: UUID, pool: str, admissions: Sequence[Admission]) -> set[UUID]:
+    async def admit(
+        self, worker_id: UUID, pool: str, admissions: Sequence[Admission], *, proposed: bool = True
+    ) -> set[UUID]:
         """Insert what has no row for its tick yet."""
         parameters = {
+            "proposed": proposed,
             "worker_id": worker_id,
             "pool": pool,
             "ids": [a.id for a in admissions],
@@ -112,6 +140,31 @@ class SqlClaims:
             "reasons": [a.reason for a in admissions],
         }
         return set(await self._connection.scalars(_ADMIT, parameters))
+
+    async def adopt(self, proposals: Sequence[Proposal]) -> list[AdoptedFlowRun]:
+        """Link flow runs to executions, in place of the creation of others."""
+        parameters = {
+            "ids": [proposal.flow_run_id for proposal in proposals],
+            "jobs": [proposal.job_id for proposal in proposals],
+            "ticks": [proposal.scheduled_for for proposal in proposals],
+        }
+        rows = await self._connection.execute(_ADOPT, parameters)
+        return [
+            AdoptedFlowRun(row.flow_run_id, row.execution_id, ExecutionStatus(row.status), row.reason) for row in rows
+        ]
+
+    async def ticks_taken(self, ticks: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime]]:
+        """Look the ticks up through their unique index."""
+        parameters = {"jobs": [job_id for job_id, _ in ticks], "ticks": [tick for _, tick in ticks]}
+        rows = await self._connection.execute(_TICKS_TAKEN, parameters)
+        return {(row.job_id, row.scheduled_for) for row in rows}
+
+    async def caught_up(self, ids: Sequence[UUID]) -> None:
+        """Change what triggered them."""
+        await self._connection.execute(
+            text("UPDATE executions SET triggered_by = 'catch_up' WHERE id = ANY(CAST(:ids AS uuid[]))"),
+            {"ids": list(ids)},
+        )
 
     async def take(
         self, worker_id: UUID, pool: str, until: datetime, limit: int, known: Sequence[UUID]

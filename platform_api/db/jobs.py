@@ -24,11 +24,12 @@ from sqlalchemy import (
     tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.selectable import LateralFromClause
 
-from platform_api.db.schema import executions, job_versions, jobs, teams, users
+from platform_api.db.schema import agenda, executions, job_versions, jobs, teams, users
 from platform_api.db.visibility import visible_to
 from platform_api.domain.errors import Conflict, InvalidContent
 from platform_api.domain.executions import ExecutionStatus
@@ -96,6 +97,7 @@ class SqlJobs:
         async with _unique_name(new.spec.name):
             await self._connection.execute(insert(jobs).values(**values, **_columns(new.spec), status=new.status.value))
         await self._add_version(new.id, 1, new.spec, author_id, new.change)
+        await self._follow_anew(new.id)
         return await self._present(new.id)
 
     async def save(self, job: Job, spec: JobSpec, status: JobStatus, author_id: UUID, change: str) -> Job:
@@ -119,6 +121,17 @@ class SqlJobs:
             changed["scheduled_since"] = func.now()
         async with _unique_name(values.get("name", job.name)):
             await self._connection.execute(update(jobs).where(jobs.c.id == job.id).values(**values, **changed))
+        if moved:
+            await self._follow_anew(job.id)
+
+    async def _follow_anew(self, job_id: UUID) -> None:
+        """Have the worker look at the job's ticks from ``scheduled_since`` on (decision 0012)."""
+        entry = postgresql.insert(agenda).values(job_id=job_id)
+        # In an insert, EXCLUDED has the column's default: minus infinity.
+        anew = entry.on_conflict_do_update(
+            index_elements=["job_id"], set_={"next_tick_at": entry.excluded.next_tick_at}
+        )
+        await self._connection.execute(anew)
 
     async def _add_version(self, job_id: UUID, version: int, spec: JobSpec, author_id: UUID, change: str) -> None:
         await self._connection.execute(

@@ -18,8 +18,10 @@ _REGISTER = text("""
 """)
 
 _RENEW = text("""
-    UPDATE workers w SET heartbeat_at = now(), lease_expires_at = now() + make_interval(secs => :lease_seconds)
-    FROM (SELECT id, lease_expires_at > now() AS in_time FROM workers WHERE id = :id FOR UPDATE) before
+    UPDATE workers w SET heartbeat_at = now(), lease_expires_at = now() + make_interval(secs => :lease_seconds),
+                         stopped_at = NULL
+    FROM (SELECT id, lease_expires_at > now() AND stopped_at IS NULL AS in_time
+          FROM workers WHERE id = :id FOR UPDATE) before
     WHERE w.id = before.id
     RETURNING before.in_time
 """)
@@ -53,7 +55,7 @@ class SqlLeases:
         )
 
     async def renew(self, worker_id: UUID, lease_seconds: float) -> bool:
-        """Move the lease's end."""
+        """Move the lease's end; one that was buried while it hung is alive again."""
         return bool((await self._run(_RENEW, id=worker_id, lease_seconds=lease_seconds)).scalar())
 
     async def stop(self, worker_id: UUID) -> None:

@@ -33,6 +33,8 @@ _NEXT = text("""
     JOIN prefect_reports r ON r.id = first.id
     LEFT JOIN executions e ON e.id = r.execution_id
     LEFT JOIN jobs j ON j.id = e.job_id
+    -- What waits for its job's deployment must not keep others out of the round.
+    WHERE r.kind <> 'create' OR j.prefect_deployment_id IS NOT NULL
     ORDER BY r.id
     LIMIT :limit
 """)

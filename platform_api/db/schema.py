@@ -116,6 +116,16 @@ jobs = Table(
     Index("ix_jobs_behind", "id", postgresql_where=text("synced_generation < generation")),
 )
 
+agenda = Table(
+    "agenda",
+    metadata,
+    Column("job_id", Uuid, ForeignKey("jobs.id"), primary_key=True),
+    # Every tick of the job before this one has its execution (decision 0012). -infinity: the schedule has just been
+    # set, look from jobs.scheduled_since on; infinity: no tick follows. A table of its own: it changes at every tick.
+    Column("next_tick_at", DateTime(timezone=True), nullable=False, server_default="-infinity"),
+    Index("ix_agenda_next_tick_at", "next_tick_at"),
+)
+
 job_versions = Table(
     "job_versions",
     metadata,

@@ -43,11 +43,14 @@ _REFUSE = text("""
 """)
 
 _UNBLOCKED = text("""
-    SELECT e.id FROM executions e
-    WHERE e.id = ANY(CAST(:ids AS uuid[])) AND NOT (
-        e.worker_id = :worker_id AND e.status = 'queued' AND EXISTS (
-            SELECT 1 FROM executions o
-            WHERE o.job_id = e.job_id AND o.exclusive AND o.status IN ('running', 'retrying')))
+    SELECT DISTINCT ON (place) id FROM (
+        SELECT e.*, CASE WHEN e.worker_id = :worker_id AND e.status = 'queued' AND e.exclusive
+                         THEN e.job_id ELSE e.id END AS place
+        FROM executions e WHERE e.id = ANY(CAST(:ids AS uuid[]))) e
+    WHERE e.place = e.id OR NOT EXISTS (
+        SELECT 1 FROM executions o
+        WHERE o.job_id = e.job_id AND o.exclusive AND o.status IN ('running', 'retrying'))
+    ORDER BY place, due_at, priority, queued_at, id
 """)
 
 _CORRECT = text("""
@@ -134,7 +137,7 @@ class SqlStarts:
         )
 
     async def unblocked(self, worker_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
-        """Find the runs that need not wait (longer)."""
+        """Find the runs that need not wait (longer); of each job whose place is free, the first."""
         return list(await self._connection.scalars(_UNBLOCKED, {"ids": list(ids), "worker_id": worker_id}))
 
     async def correct(self, started: Sequence[tuple[UUID, int, datetime]]) -> None:

@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from platform_api.db.agenda import SqlAgenda
 from platform_api.db.audit import SqlAuditTrail
 from platform_api.db.claims import SqlClaims
 from platform_api.db.dashboard import SqlDashboard
@@ -25,6 +26,7 @@ from platform_api.db.runs import SqlRuns
 from platform_api.db.starts import SqlStarts
 from platform_api.db.sync import SqlSyncStore
 from platform_api.db.versions import SqlVersions
+from platform_api.ports.agenda import Agenda
 from platform_api.ports.audit import AuditTrail
 from platform_api.ports.claims import Claims
 from platform_api.ports.dashboard import Dashboard
@@ -50,6 +52,7 @@ class SqlUnitOfWork:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
+        self.agenda: Agenda = SqlAgenda(connection)
         self.audit: AuditTrail = SqlAuditTrail(connection)
         self.idempotency: IdempotencyKeys = SqlIdempotencyKeys(connection)
         self.jobs: Jobs = SqlJobs(connection)

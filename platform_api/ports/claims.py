@@ -50,6 +50,16 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptedFlowRun:
+    """A flow run that an execution of ours has taken for its own, and where that execution stands."""
+
+    flow_run_id: UUID
+    execution_id: UUID
+    status: ExecutionStatus
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class HeldRun:
     """An execution that a worker holds, with all that starting or ending it needs.
 
@@ -71,6 +81,10 @@ class HeldRun:
     queued_at: datetime
     priority: int
     overrides: dict[str, Any] | None
+    #: For what it waits, once its turn has come and its job's place was taken.
+    reason: str | None = None
+    #: Its flow run, once Prefect has one.
+    flow_run_id: UUID | None = None
 
 
 class Claims(Protocol):
@@ -84,8 +98,25 @@ class Claims(Protocol):
         """Those flow runs that have an execution, or wait to be refused, already."""
         ...
 
-    async def admit(self, worker_id: UUID, pool: str, admissions: Sequence[Admission]) -> set[UUID]:
-        """Write the rows, held by the worker; the ids of those whose tick was still free."""
+    async def admit(
+        self, worker_id: UUID, pool: str, admissions: Sequence[Admission], *, proposed: bool = True
+    ) -> set[UUID]:
+        """Write the rows, held by the worker; the ids of those whose tick was still free.
+
+        The id of one that was ``proposed`` is that of its flow run; another has no flow run yet.
+        """
+        ...
+
+    async def adopt(self, proposals: Sequence[Proposal]) -> list[AdoptedFlowRun]:
+        """Give flow runs to executions of the same tick that have none and of which Prefect has not heard."""
+        ...
+
+    async def ticks_taken(self, ticks: Sequence[tuple[UUID, datetime]]) -> set[tuple[UUID, datetime]]:
+        """Those ticks (job, moment) that have an execution."""
+        ...
+
+    async def caught_up(self, ids: Sequence[UUID]) -> None:
+        """Mark queued runs as made up for."""
         ...
 
     async def take(

@@ -61,7 +61,7 @@ class Starts(Protocol):
         ...
 
     async def unblocked(self, worker_id: UUID, ids: Sequence[UUID]) -> list[UUID]:
-        """Those of the worker's waiting runs whose job's place is free (or that are not to wait any more)."""
+        """Of the worker's waiting runs the first of each job whose place is free, and those that wait no more."""
         ...
 
     async def correct(self, started: Sequence[tuple[UUID, int, datetime]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from platform_api.ports.agenda import Agenda
 from platform_api.ports.audit import AuditTrail
 from platform_api.ports.claims import Claims
 from platform_api.ports.dashboard import Dashboard
@@ -28,6 +29,7 @@ from platform_api.ports.versions import Versions
 class UnitOfWork(Protocol):
     """The stores of one transaction, one per feature; each is a protocol in the feature's own file here."""
 
+    agenda: Agenda
     audit: AuditTrail
     idempotency: IdempotencyKeys
     jobs: Jobs

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from platform_api.domain.jobs import CatchUp, JobSpec, JobType
+from platform_api.domain.jobs import JobSpec, JobType
 from platform_api.ports.claims import Proposal
 from tests.engine_room import Room, Worker, minute, open_room, proposals, until
 
@@ -68,35 +68,6 @@ async def test_a_proposal_of_an_unknown_job_or_of_an_old_schedule_is_deleted_in_
     unknown, old = Proposal(uuid4(), uuid4(), minute(1)), Proposal(uuid4(), job, minute(1))
     await worker.engine.propose([unknown, old])
     assert await room.reports(unknown.flow_run_id) == await room.reports(old.flow_run_id) == ["delete"]
-
-
-@pytest.mark.parametrize(
-    ("catch_up", "statuses"),
-    [
-        (CatchUp.LATEST, ["skipped", "skipped", "success"]),
-        (CatchUp.NONE, ["skipped", "skipped", "skipped"]),
-        (CatchUp.ALL, ["success", "success", "success"]),
-    ],
-)
-async def test_missed_ticks_are_made_up_for_as_the_job_says(
-    room: Room, worker: Worker, catch_up: CatchUp, statuses: list[str]
-) -> None:
-    job = await room.job(catch_up=catch_up)
-    late = proposals(job, [minute(-5), minute(-4), minute(-3)])
-    await worker.engine.propose(late)
-    for proposal, status in zip(late, statuses, strict=True):
-        execution = await room.until_status(proposal.flow_run_id, status)
-        assert execution["triggered_by"] == ("scheduled" if status == "skipped" else "catch_up")
-    starts = [ref.execution_id for ref in room.machine.starts]
-    assert starts == [p.flow_run_id for p, status in zip(late, statuses, strict=True) if status == "success"]
-
-
-async def test_a_replaced_tick_says_by_which_run(room: Room, worker: Worker) -> None:
-    late = proposals(await room.job(), [minute(-4), minute(-3)])
-    await worker.engine.propose(late)
-    execution = await room.execution(late[0].flow_run_id)
-    assert execution["reason"] == f"Missed: replaced by the run of {minute(-3).isoformat()}"
-    assert await room.reports(late[0].flow_run_id) == ["Skipped"]
 
 
 async def claimed_soon(room: Room, worker: Worker) -> tuple[Proposal, datetime]:
