@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from platform_api.ports.clock import SystemClock
+from tests.engine_room import SteppedClock
 from work_pools.timer import Timer
 
 
@@ -40,3 +41,25 @@ async def test_a_run_added_again_comes_out_once_at_its_new_time() -> None:
     timer.add(run, past, 0)
     assert await timer.due() == [run]
     assert run not in timer
+
+
+async def test_a_clock_that_is_set_ahead_is_noticed_within_a_second() -> None:
+    clock = SteppedClock()
+    timer, run = Timer(clock), uuid4()
+    timer.add(run, clock.now() + timedelta(hours=1), 0)
+    waiting = asyncio.create_task(timer.due())
+    await asyncio.sleep(0)
+    clock.step(timedelta(hours=1))
+    async with asyncio.timeout(1.5):
+        assert await waiting == [run]
+
+
+async def test_nothing_comes_out_after_the_clock_was_set_back() -> None:
+    clock = SteppedClock()
+    timer = Timer(clock)
+    timer.add(uuid4(), clock.now() + timedelta(seconds=1), 0)
+    clock.step(timedelta(hours=-1))
+    waiting = asyncio.create_task(timer.due())
+    done, _ = await asyncio.wait([waiting], timeout=1.5)
+    assert not done
+    waiting.cancel()
