@@ -143,12 +143,30 @@ class Starter:
         await self._drop(uow, [run for run, decision in decided if decision.course is Course.DROP], outcome)
         refusals = [_refusal(run, decision) for run, decision in decided if decision.course in _REFUSALS]
         wanted = [(run, decision) for run, decision in decided if decision.course is Course.START]
+        wanted = await self._behind_others(uow, wanted, outcome)
         if wanted:
             refusals += await self._begin(uow, wanted, outcome)
         await self._refuse(uow, refusals, outcome)
         changed = [run.id for run, _ in outcome.begun] + [refusal.id for refusal in refusals]
         await uow.notify_all(Channel.EXECUTION, map(str, changed))
         return outcome
+
+    async def _behind_others(
+        self, uow: UnitOfWork, wanted: list[tuple[HeldRun, Decision]], outcome: Outcome
+    ) -> list[tuple[HeldRun, Decision]]:
+        """Let a run that waits its turn come behind those of its job that wait already; the others are returned."""
+        first = {run.job_id: run for run in sorted(self.waiting.values(), key=lambda run: run.due_at, reverse=True)}
+        reasons: list[tuple[UUID, str]] = []
+        for run, decision in wanted:
+            earlier = first.get(run.job_id)
+            may_overtake = run.status is ExecutionStatus.RETRYING or not waits(run, decision.spec)
+            if earlier and earlier.due_at < run.due_at and decision.exclusive and not may_overtake:
+                outcome.waiting.append(run)
+                reasons.append((run.id, messages.waits_for(earlier.id)))
+        if reasons:
+            await uow.starts.wait(reasons)
+        behind = {id_ for id_, _ in reasons}
+        return [(run, decision) for run, decision in wanted if run.id not in behind]
 
     async def _catch_up(
         self, uow: UnitOfWork, decided: list[tuple[HeldRun, Decision]], now: datetime

@@ -293,3 +293,16 @@ async def without_connections(admin: URL, name: str, *, allowed: bool) -> None:
                 text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"), {"name": name}
             )
     await engine.dispose()
+
+
+async def test_a_run_that_waits_its_turn_comes_behind_those_that_wait_already(room: Room) -> None:
+    job = await room.job("hold", concurrency=Concurrency.QUEUE)
+    await room.worker()
+    first = room.clock.now()
+    runs = [await room.run_by_hand(job, due_at=first + timedelta(milliseconds=n)) for n in range(3)]
+    for run in runs:
+        await room.until_status(run, "running")
+        # Due at the moment at which the place becomes free, while others have been waiting for it.
+        await room.run_by_hand(job, due_at=room.clock.now())
+        room.machine.running(run).finish(exit_code=0)
+    assert [ref.execution_id for ref in room.machine.starts][:3] == runs

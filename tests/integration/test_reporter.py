@@ -172,3 +172,41 @@ async def test_one_process_at_a_time_reports(room: Room) -> None:
             assert second is None
     async with asyncio.timeout(5), leadership.reporting() as third:
         assert third is not None
+
+
+async def test_a_tick_that_prefect_did_not_propose_gets_a_flow_run_that_says_when_it_was_due(desk: Desk) -> None:
+    job = await desk.room.job()
+    await desk.room.run_sql(
+        "UPDATE jobs SET prefect_deployment_id = :d WHERE id = :j", d=await desk.deployment(), j=job
+    )
+    run = await desk.room.run_by_hand(job)
+    tick = datetime(2026, 11, 22, 16, tzinfo=UTC)
+    await desk.add(Report(ReportKind.CREATE, run, state=PrefectState("PENDING", "Pending", f"Due at {tick}", tick)))
+    await desk.add(state(run, RUNNING), state(run, COMPLETED))
+    await desk.send()
+    assert await desk.history(run) == ["Pending", "Running", "Completed"]
+    flow_run = (await desk.room.execution(run))["prefect_flow_run_id"]
+    states = (await desk.client.get(f"flow_run_states/?flow_run_id={flow_run}")).raise_for_status().json()
+    assert f"Due at {tick}" in [each["message"] for each in states]
+
+
+async def test_a_flow_run_of_prefects_that_became_an_executions_own_is_told_its_states(desk: Desk) -> None:
+    job, deployment = await desk.room.job(), await desk.deployment()
+    tick = (datetime.now(UTC) - timedelta(minutes=5)).isoformat()
+    scheduled = {"type": "SCHEDULED", "state_details": {"scheduled_time": tick}}
+    flow_run = UUID((await desk.post(f"deployments/{deployment}/create_flow_run", state=scheduled))["id"])
+    run = await desk.room.run_by_hand(job)
+    await desk.room.run_sql("UPDATE executions SET prefect_flow_run_id = :f WHERE id = :i", f=flow_run, i=run)
+    await desk.add(state(run, RUNNING), state(run, COMPLETED))
+    await desk.send()
+    assert (await desk.history(run))[-2:] == ["Running", "Completed"]
+
+
+async def test_a_job_without_a_deployment_keeps_no_other_report_waiting(desk: Desk) -> None:
+    runs = [await desk.run() for _ in range(2)]
+    await desk.room.run_sql(
+        "UPDATE jobs SET prefect_deployment_id = NULL FROM executions e WHERE e.job_id = jobs.id AND e.id = :i",
+        i=runs[0],
+    )
+    await desk.send()
+    assert [await desk.room.reports(run) for run in runs] == [["create"], []]
