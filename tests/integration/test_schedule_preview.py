@@ -30,6 +30,25 @@ async def test_next_times_come_in_utc_and_local_with_words(cast: Cast):
     }
 
 
+@pytest.mark.parametrize(
+    ("expression", "local", "notes"),
+    [
+        (
+            "30 1 * * *",
+            ["2027-11-07T01:30:00-04:00", "2027-11-08T01:30:00-05:00"],
+            ["The clocks go back on 2027-11-07: 01:30 comes twice and happens the first time only."],
+        ),
+        ("30 * * * *", ["2027-11-07T01:30:00-04:00", "2027-11-07T01:30:00-05:00"], []),
+    ],
+)
+async def test_an_hour_that_comes_twice_is_noted_where_it_matters(cast: Cast, expression, local, notes):
+    cast.clock.at = datetime(2027, 11, 7, 5, tzinfo=UTC)
+    parameters = {"expression": expression, "timezone": "America/New_York", "count": 2}
+    answer = (await cast.chris.get(PATH, params=parameters)).json()
+    assert answer["next_executions_local"] == local
+    assert answer["notes"] == notes
+
+
 async def test_five_times_in_utc_are_the_default(cast: Cast):
     answer = await cast.maya.get(PATH, params={"expression": "@daily"})
     assert (answer.json()["timezone"], len(answer.json()["next_executions"])) == ("UTC", 5)
