@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+from platform_api.domain.log_limits import LogLimits
 from platform_api.ports.logs import LogStore
 from work_pools.executors.protocol import AttemptRef, Executor
-from work_pools.log_tail import LogTail, Position
+from work_pools.log_tail import CHUNK_BYTES, TURN_BYTES, LogTail, Position
 from work_pools.loops import until_done
 
 #: A line is stored after this long at the latest, and sooner while few scripts run.
-LONGEST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 0.7
 SHORTEST_PAUSE_SECONDS = 0.2
-PAUSE_PER_RUN_SECONDS = 0.004
+PAUSE_PER_RUN_SECONDS = 0.002
 
 #: A lonely new script is looked at sooner, because somebody may be waiting for its first line.
 FIRST_PAUSE_SECONDS = 0.05
+
+#: One round over all tails ships about this much, so that whoever writes little is soon looked at again ...
+ROUND_BYTES = 8 * 1024 * 1024
+#: ... and holds no more than this in memory, or in one transaction.
+BATCH_BYTES = 4 * 1024 * 1024
 
 #: Attempts that end within this time are shipped, and then reported, together.
 GATHERING_SECONDS = 0.01
@@ -25,8 +31,9 @@ GATHERING_SECONDS = 0.01
 class LogShipper:
     """One loop over the tails of all live attempts."""
 
-    def __init__(self, executor: Executor, logs: LogStore, worker_id: UUID) -> None:
+    def __init__(self, executor: Executor, logs: LogStore, worker_id: UUID, limits: LogLimits = LogLimits()) -> None:
         self._executor = executor
+        self._limits = limits
         self._logs = logs
         self._worker_id = worker_id
         self._tails: dict[AttemptRef, LogTail] = {}
@@ -39,7 +46,7 @@ class LogShipper:
         if not self._tails:
             self._fresh = True
             self._wake.set()
-        self._tails[ref] = LogTail(ref, Position(0, 0) if fresh else None)
+        self._tails[ref] = LogTail(ref, Position() if fresh else None, self._limits.head_bytes)
 
     async def drain(self, ref: AttemptRef) -> str | None:
         """Ship the rest of an attempt that is over; returns the last line it wrote to stderr, if any."""
@@ -62,17 +69,32 @@ class LogShipper:
     async def _ship(self) -> bool:
         """One turn for every tail; True when some of them have more to give."""
         self._wake.clear()
-        draining = set(self._draining)
-        tails = list(self._tails.values())
-        chunks = []
+        over = set(self._draining)
+        # A flood past its head rests now and then; not once its script is over.
+        tails = [tail for tail in self._tails.values() if tail.ref in over or not tail.rests]
+        turn = min(TURN_BYTES, max(CHUNK_BYTES, ROUND_BYTES // max(1, sum(not tail.exhausted for tail in tails))))
+        batch: list[LogTail] = []
+        size = 0
         for tail in tails:
-            if tail.stored is None:
-                tail.stored = Position.resumed(*await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
-            chunks.extend(await tail.read(self._executor))
+            await self._read(tail, turn)
+            batch.append(tail)
+            size += sum(len(chunk.frames) for chunk in tail.chunks)
+            if size >= BATCH_BYTES:
+                await self._store(batch, over)
+                batch, size = [], 0
+        await self._store(batch, over)
+        return any(not tail.exhausted for tail in tails if tail.ref in self._tails)
+
+    async def _read(self, tail: LogTail, turn: int) -> None:
+        if tail.stored is None:
+            tail.stored = Position.resumed(await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
+        await tail.read(self._executor, turn)
+
+    async def _store(self, tails: list[LogTail], over: set[AttemptRef]) -> None:
+        chunks = [chunk for tail in tails for chunk in tail.chunks]
         held = await self._logs.append(chunks, worker_id=self._worker_id) if chunks else set()
         for tail in tails:
-            self._conclude(tail, is_lost=bool(tail.chunks) and tail.ref.execution_id not in held, over=draining)
-        return any(not tail.exhausted for tail in tails if tail.ref in self._tails)
+            self._conclude(tail, is_lost=bool(tail.chunks) and tail.ref.execution_id not in held, over=over)
 
     def _conclude(self, tail: LogTail, *, is_lost: bool, over: set[AttemptRef]) -> None:
         """Move on; a tail ends when its attempt was over before it was read dry, or when another worker has it."""

@@ -264,6 +264,8 @@ def upgrade() -> None:
         sa.Column("first_line", sa.BigInteger(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("line_count", sa.Integer(), nullable=False),
+        sa.Column("first_byte", sa.BigInteger(), nullable=False),
+        sa.Column("byte_count", sa.Integer(), nullable=False),
         sa.Column("frames", sa.LargeBinary(), nullable=False),
         sa.Column("resume", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from uuid import uuid4
 
 from platform_api.domain.log_frames import LogFrame, encode
+from platform_api.ports.logs import ResumePoint
 from tests.scripted_executor import Machine, ScriptedExecutor
 from work_pools.executors.protocol import AttemptRef
 from work_pools.log_tail import CHUNK_BYTES, LogTail, Position
 
 
 def tail_of(machine: Machine) -> LogTail:
-    return LogTail(AttemptRef(uuid4(), 1), Position(0, 0))
+    return LogTail(AttemptRef(uuid4(), 1), Position())
 
 
 async def test_what_is_not_committed_is_read_again() -> None:
@@ -34,12 +35,12 @@ async def test_lines_are_numbered_through_and_the_resume_point_is_behind_them() 
     (chunk,) = await tail.read(executor)
     tail.commit()
     assert (chunk.first_line, chunk.line_count) == (0, 2)
-    resumed = LogTail(tail.ref, Position.resumed(2, chunk.resume))
+    resumed = LogTail(tail.ref, Position.resumed(ResumePoint(2, 8, chunk.resume)))
     attempt.write("three")
     (following,) = await resumed.read(executor)
     assert (following.first_line, following.line_count) == (2, 1)
     assert chunk.frames + following.frames == bytes(attempt.output)
-    assert following.resume == {"offset": len(attempt.output), "last_error_line": "two"}
+    assert following.resume == {"offset": len(attempt.output), "read": [3, 14], "last_error_line": "two"}
 
 
 async def test_an_unfinished_frame_is_left_for_later() -> None:
