@@ -18,8 +18,8 @@ from pathlib import Path
 import httpx
 
 from bench.figures import spread
-from bench.memory import MemoryWatch
 from bench.platform import accounted_platform
+from bench.processes import ProcessWatch
 from tests.running_platform import Platform, wait_for_end
 
 #: Lines of a hundred bytes, each with its own number, as fast as they go.
@@ -80,16 +80,18 @@ def _follow(platform: Platform, execution: str, taken: list[float]) -> None:
                 taken.append(time.time() - float(json.loads(row[6:])["line"]))
 
 
-def tell_growth(watch: MemoryWatch) -> None:
-    """One line."""
+def tell(watch: ProcessWatch) -> None:
+    """Two lines."""
     grown = ", ".join(f"{kind} {size:.0f}" for kind, size in sorted(watch.growth().items()))
-    print(f"  largest growth of a process in MiB: {grown}", flush=True)
+    print(f"  largest growth of a process in MiB: {grown}")
+    spent = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in sorted(watch.cpu_seconds().items()))
+    print(f"  CPU-seconds: {spent}", flush=True)
 
 
 def one_long(platform: Platform, client: httpx.Client, megabytes: int) -> None:
     """One log just within the limits."""
     lines = megabytes * 10_000
-    with MemoryWatch(platform.process.pid) as watch, latencies(platform, 300) as taken:
+    with ProcessWatch(platform.process.pid) as watch, latencies(platform, 300) as taken:
         del taken[:]
         begun = time.time()
         (execution,) = run(client, "long", LINES.format(lines=lines))
@@ -98,7 +100,7 @@ def one_long(platform: Platform, client: httpx.Client, megabytes: int) -> None:
         whole = digest_of(client, execution) == expected_digest(lines)
     print(f"{megabytes} MB in one log: ended and stored after {ended:.1f} s, whole: {whole}")
     print(f"  another run's lines, printed to read: {spread(taken)}")
-    tell_growth(watch)
+    tell(watch)
 
 
 def many(platform: Platform, client: httpx.Client, runs: int) -> None:
@@ -107,7 +109,7 @@ def many(platform: Platform, client: httpx.Client, runs: int) -> None:
     executions = run(client, "many", WAIT.format(go=str(go)) + LINES.format(lines=10_000), runs)
     while len(client.get("/executions", params={"status": "running", "limit": "200"}).json()["items"]) < min(runs, 200):
         time.sleep(0.5)
-    with MemoryWatch(platform.process.pid) as watch, latencies(platform, 300) as taken:
+    with ProcessWatch(platform.process.pid) as watch, latencies(platform, 300) as taken:
         time.sleep(1)
         del taken[:]
         begun = time.time()
@@ -120,13 +122,13 @@ def many(platform: Platform, client: httpx.Client, runs: int) -> None:
         f"{runs} logs of 1 MB at once: all ended after {ended:.1f} s, {verdicts.count('success')} well, whole: {whole}"
     )
     print(f"  another run's lines meanwhile, printed to read: {spread(heard)}")
-    tell_growth(watch)
+    tell(watch)
 
 
 def flood(platform: Platform, client: httpx.Client, seconds: float) -> None:
     """As much as a script can print."""
     most = 0
-    with MemoryWatch(platform.process.pid) as watch, latencies(platform, 300) as taken:
+    with ProcessWatch(platform.process.pid) as watch, latencies(platform, 300) as taken:
         del taken[:]
         (execution,) = run(client, "flood", FLOOD.format(seconds=seconds, line="x" * 99))
         end = time.time() + seconds
@@ -140,7 +142,7 @@ def flood(platform: Platform, client: httpx.Client, seconds: float) -> None:
     kept = len(text) / 2**20
     print(f"{seconds:.0f} s of a flood: {most / 2**20:.0f} MiB on the disk at most, {kept:.1f} MiB kept: {cut}")
     print(f"  another run's lines meanwhile, printed to read: {spread(heard)}")
-    tell_growth(watch)
+    tell(watch)
 
 
 def _size(folder: Path) -> int:
@@ -154,16 +156,19 @@ def _size(folder: Path) -> int:
 
 
 def main() -> None:
-    """All three on one platform."""
+    """All three on one platform; 0 leaves one out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=50)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--flood", type=float, default=15)
     options = parser.parse_args()
     with accounted_platform() as (platform, _), platform.client("admin") as client:
-        one_long(platform, client, options.megabytes)
-        many(platform, client, options.runs)
-        flood(platform, client, options.flood)
+        if options.megabytes:
+            one_long(platform, client, options.megabytes)
+        if options.runs:
+            many(platform, client, options.runs)
+        if options.flood:
+            flood(platform, client, options.flood)
 
 
 if __name__ == "__main__":

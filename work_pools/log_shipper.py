@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from uuid import UUID
 
 from platform_api.domain.log_limits import LogLimits
 from platform_api.ports.logs import LogStore
 from work_pools.executors.protocol import AttemptRef, Executor
-from work_pools.log_tail import CHUNK_BYTES, TURN_BYTES, LogTail, Position
+from work_pools.log_tail import LogTail, Position
 from work_pools.loops import until_done
 
 #: A line is stored after this long at the latest, and sooner while few scripts run.
@@ -20,9 +21,11 @@ PAUSE_PER_RUN_SECONDS = 0.002
 FIRST_PAUSE_SECONDS = 0.05
 
 #: One round over all tails ships about this much, so that whoever writes little is soon looked at again ...
-ROUND_BYTES = 8 * 1024 * 1024
+ROUND_BYTES = 4 * 1024 * 1024
+#: ... of one tail only so much ...
+TURN_BYTES = 512 * 1024
 #: ... and holds no more than this in memory, or in one transaction.
-BATCH_BYTES = 4 * 1024 * 1024
+BATCH_BYTES = 2 * 1024 * 1024
 
 #: Attempts that end within this time are shipped, and then reported, together.
 GATHERING_SECONDS = 0.01
@@ -38,6 +41,7 @@ class LogShipper:
         self._worker_id = worker_id
         self._tails: dict[AttemptRef, LogTail] = {}
         self._draining: dict[AttemptRef, asyncio.Future[str | None]] = {}
+        self._looks = itertools.count()
         self._wake = asyncio.Event()
         self._fresh = False
 
@@ -67,28 +71,32 @@ class LogShipper:
         await self._ship()
 
     async def _ship(self) -> bool:
-        """One turn for every tail; True when some of them have more to give."""
+        """One round: every tail that keeps up, and a share of those that do not; True when some have more to give."""
         self._wake.clear()
         over = set(self._draining)
-        # A flood past its head rests now and then; not once its script is over.
-        tails = [tail for tail in self._tails.values() if tail.ref in over or not tail.rests]
-        turn = min(TURN_BYTES, max(CHUNK_BYTES, ROUND_BYTES // max(1, sum(not tail.exhausted for tail in tails))))
         batch: list[LogTail] = []
-        size = 0
-        for tail in tails:
-            await self._read(tail, turn)
+        size = total = 0
+        for tail in self._in_turn(over):
+            if total >= ROUND_BYTES and not tail.exhausted:
+                continue
+            size += await self._read(tail)
             batch.append(tail)
-            size += sum(len(chunk.frames) for chunk in tail.chunks)
             if size >= BATCH_BYTES:
                 await self._store(batch, over)
-                batch, size = [], 0
+                batch, size, total = [], 0, total + size
         await self._store(batch, over)
-        return any(not tail.exhausted for tail in tails if tail.ref in self._tails)
+        return any(not tail.exhausted for tail in self._tails.values() if not tail.rests)
 
-    async def _read(self, tail: LogTail, turn: int) -> None:
+    def _in_turn(self, over: set[AttemptRef]) -> list[LogTail]:
+        """Who has waited longest comes first. A flood past its head rests now and then; not once its script is over."""
+        tails = [tail for tail in self._tails.values() if tail.ref in over or not tail.rests]
+        return sorted(tails, key=lambda tail: tail.looked_at)
+
+    async def _read(self, tail: LogTail) -> int:
         if tail.stored is None:
             tail.stored = Position.resumed(await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
-        await tail.read(self._executor, turn)
+        tail.looked_at = next(self._looks)
+        return sum(len(chunk.frames) for chunk in await tail.read(self._executor, TURN_BYTES))
 
     async def _store(self, tails: list[LogTail], over: set[AttemptRef]) -> None:
         chunks = [chunk for tail in tails for chunk in tail.chunks]

@@ -18,8 +18,6 @@ logger = logging.getLogger(__name__)
 #: One chunk holds about this much, and always at least one frame.
 CHUNK_BYTES = 64 * 1024
 READ_BYTES = LONGEST_PIECE + HEADER.size + CHUNK_BYTES
-#: A flood is shipped in turns, so that it does not hold up the lines of others.
-TURN_BYTES = 1024 * 1024
 #: Past its head, a log that is still being written is shipped no faster than this: what will be dropped again is not
 #: worth the database's time. What the executor drops meanwhile is counted and skipped.
 FLOOD_BYTES_PER_SECOND = 4 * 1024 * 1024
@@ -63,8 +61,10 @@ class LogTail:
     stored: Position | None = None
     head_bytes: int = LogLimits().head_bytes
     chunks: list[LogChunk] = field(default_factory=list)
+    #: When it had its last turn, as the shipper counts them.
+    looked_at: int = -1
     #: There was nothing more to read after ``chunks``.
-    exhausted: bool = False
+    exhausted: bool = True
     #: What follows cannot be read; said once.
     broken: bool = False
     _ahead: Position | None = None
@@ -75,7 +75,7 @@ class LogTail:
         """Whether it has shipped as much of a flood as it may for now."""
         return time.monotonic() < self._rests_until
 
-    async def read(self, executor: Executor, turn: int = TURN_BYTES) -> list[LogChunk]:
+    async def read(self, executor: Executor, turn: int) -> list[LogChunk]:
         """The next chunks, about ``turn`` bytes. Until they are committed, the next call reads the same place again."""
         assert self.stored is not None  # noqa: S101 - the shipper opens a tail before it reads
         position, self.chunks, size = self.stored, [], 0

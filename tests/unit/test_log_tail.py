@@ -10,6 +10,9 @@ from tests.scripted_executor import Machine, ScriptedExecutor
 from work_pools.executors.protocol import AttemptRef
 from work_pools.log_tail import CHUNK_BYTES, LogTail, Position
 
+#: Bytes in one turn.
+TURN = 1 << 20
+
 
 def tail_of(machine: Machine) -> LogTail:
     return LogTail(AttemptRef(uuid4(), 1), Position())
@@ -19,10 +22,10 @@ async def test_what_is_not_committed_is_read_again() -> None:
     machine = Machine()
     tail, executor = tail_of(machine), ScriptedExecutor(machine)
     machine.attempt(tail.ref).write("one")
-    first = await tail.read(executor)
-    assert await tail.read(executor) == first
+    first = await tail.read(executor, TURN)
+    assert await tail.read(executor, TURN) == first
     tail.commit()
-    assert await tail.read(executor) == []
+    assert await tail.read(executor, TURN) == []
     assert tail.exhausted
 
 
@@ -32,12 +35,12 @@ async def test_lines_are_numbered_through_and_the_resume_point_is_behind_them() 
     attempt = machine.attempt(tail.ref)
     attempt.write("one")
     attempt.write("two", "stderr")
-    (chunk,) = await tail.read(executor)
+    (chunk,) = await tail.read(executor, TURN)
     tail.commit()
     assert (chunk.first_line, chunk.line_count) == (0, 2)
     resumed = LogTail(tail.ref, Position.resumed(ResumePoint(2, 8, chunk.resume)))
     attempt.write("three")
-    (following,) = await resumed.read(executor)
+    (following,) = await resumed.read(executor, TURN)
     assert (following.first_line, following.line_count) == (2, 1)
     assert chunk.frames + following.frames == bytes(attempt.output)
     assert following.resume == {"offset": len(attempt.output), "read": [3, 14], "last_error_line": "two"}
@@ -48,9 +51,9 @@ async def test_an_unfinished_frame_is_left_for_later() -> None:
     tail, executor = tail_of(machine), ScriptedExecutor(machine)
     frame = encode(LogFrame(1, "stdout", b"whole"))
     machine.attempt(tail.ref).output += frame[:-2]
-    assert await tail.read(executor) == []
+    assert await tail.read(executor, TURN) == []
     machine.attempt(tail.ref).output += frame[-2:]
-    (chunk,) = await tail.read(executor)
+    (chunk,) = await tail.read(executor, TURN)
     assert chunk.frames == frame
 
 
@@ -62,7 +65,7 @@ async def test_a_flood_is_cut_into_chunks_and_comes_out_as_it_went_in() -> None:
         attempt.output += encode(LogFrame(number, "stdout", b"x" * 60))
     chunks = []
     while True:
-        read = await tail.read(executor)
+        read = await tail.read(executor, TURN)
         chunks += read
         tail.commit()
         if tail.exhausted:
@@ -79,10 +82,10 @@ async def test_a_damaged_log_ends_where_the_damage_begins() -> None:
     attempt.write("good")
     good = bytes(attempt.output)
     attempt.output += b"\xff" * 100
-    (chunk,) = await tail.read(executor)
+    (chunk,) = await tail.read(executor, TURN)
     tail.commit()
     assert chunk.frames == good
-    assert await tail.read(executor) == []
+    assert await tail.read(executor, TURN) == []
     assert tail.exhausted
 
 
@@ -90,7 +93,7 @@ async def test_the_last_error_line_is_fit_to_be_stored() -> None:
     machine = Machine()
     tail, executor = tail_of(machine), ScriptedExecutor(machine)
     machine.attempt(tail.ref).write("bad \x00 thing" + "x" * 500, "stderr")
-    (chunk,) = await tail.read(executor)
+    (chunk,) = await tail.read(executor, TURN)
     last = chunk.resume["last_error_line"]
     assert isinstance(last, str)
     assert "\x00" not in last

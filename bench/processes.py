@@ -1,7 +1,8 @@
-"""How much the private memory of each process of a platform grows while something happens."""
+"""What each process of a platform takes while something happens: private memory and CPU time."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import defaultdict
 from pathlib import Path
@@ -19,10 +20,11 @@ KINDS = {
 }
 
 
-class MemoryWatch:
-    """Samples every process below ``root``; ``growth`` is the largest one of each kind since its first sample.
+class ProcessWatch:
+    """Samples every process below ``root``. Memory is the growth of that process of each kind which grew most since
+    its first sample; CPU is that of all processes of a kind together.
 
-    Counted is anonymous memory: PostgreSQL's backends share one cache, which no log makes larger.
+    Memory is anonymous memory: PostgreSQL's backends share one cache, which no log makes larger.
     """
 
     def __init__(self, root: int) -> None:
@@ -30,10 +32,12 @@ class MemoryWatch:
         self._first: dict[int, int] = {}
         self._most: dict[int, int] = {}
         self._kinds: dict[int, str] = {}
+        self._cpu_first: dict[int, float] = {}
+        self._cpu: dict[int, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample_on)
 
-    def __enter__(self) -> MemoryWatch:
+    def __enter__(self) -> ProcessWatch:
         self._sample()
         self._thread.start()
         return self
@@ -49,6 +53,13 @@ class MemoryWatch:
             grown[kind] = max(grown[kind], (self._most[pid] - self._first[pid]) / 1024)
         return dict(grown)
 
+    def cpu_seconds(self) -> dict[str, float]:
+        """Seconds that all processes of each kind have spent."""
+        spent: dict[str, float] = defaultdict(float)
+        for pid, kind in self._kinds.items():
+            spent[kind] += self._cpu[pid] - self._cpu_first[pid]
+        return dict(spent)
+
     def _sample_on(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):
             self._sample()
@@ -57,10 +68,13 @@ class MemoryWatch:
         for pid in _family(self._root):
             kind = _kind(pid)
             size = _anonymous_kibibytes(pid)
-            if kind is None or size is None:
+            spent = _cpu_seconds(pid)
+            if kind is None or size is None or spent is None:
                 continue
             self._kinds[pid] = kind
             self._first.setdefault(pid, size)
+            self._cpu_first.setdefault(pid, spent)
+            self._cpu[pid] = spent
             self._most[pid] = max(self._most.get(pid, 0), size)
 
 
@@ -86,7 +100,7 @@ def _kind(pid: int) -> str | None:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
     except OSError:
         return None
-    return next((kind for kind, words in KINDS.items() if all(word in command for word in words)), None)
+    return next((kind for kind, words in KINDS.items() if all(word in command for word in words)), "script")
 
 
 def _anonymous_kibibytes(pid: int) -> int | None:
@@ -95,3 +109,12 @@ def _anonymous_kibibytes(pid: int) -> int | None:
     except OSError:
         return None
     return next((int(row.split()[1]) for row in status.splitlines() if row.startswith("RssAnon")), None)
+
+
+def _cpu_seconds(pid: int) -> float | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    user, system = map(int, stat.rpartition(")")[2].split()[11:13])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
