@@ -27,7 +27,7 @@ LINES = (
     "import sys\nfor n in range(0, {lines}, 100):\n"
     "    sys.stdout.write(''.join(f'{{i:099d}}\\n' for i in range(n, n + 100)))\n"
 )
-WAIT = "import os, time\nwhile not os.path.exists({go!r}): time.sleep(0.02)\n"
+WAIT = "import os, time\nwhile not os.path.exists({go!r}): time.sleep(0.2)\n"
 TALK = "import time\nfor _ in range({count}): print(time.time()); time.sleep(0.1)\n"
 FLOOD = "import os, time\nend = time.time() + {seconds}\nwhile time.time() < end: os.write(1, b'{line}\\n' * 500)\n"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
+import time
 from uuid import UUID
 
 from platform_api.domain.log_limits import LogLimits
 from platform_api.ports.logs import LogStore
 from work_pools.executors.protocol import AttemptRef, Executor
-from work_pools.log_tail import LogTail, Position
+from work_pools.log_tail import CHUNK_BYTES, LogTail, Position
 from work_pools.loops import until_done
 
 #: A line is stored after this long at the latest, and sooner while few scripts run.
@@ -20,11 +22,11 @@ PAUSE_PER_RUN_SECONDS = 0.002
 #: A lonely new script is looked at sooner, because somebody may be waiting for its first line.
 FIRST_PAUSE_SECONDS = 0.05
 
-#: One round over all tails ships about this much, so that whoever writes little is soon looked at again ...
-ROUND_BYTES = 4 * 1024 * 1024
-#: ... of one tail only so much ...
+#: Who is behind is helped for so long at a time, so that whoever writes little is soon looked at again ...
+ROUND_SECONDS = 0.25
+#: ... and may ship this much before the next one's turn.
 TURN_BYTES = 512 * 1024
-#: ... and holds no more than this in memory, or in one transaction.
+#: So much is held in memory, or stored in one transaction.
 BATCH_BYTES = 2 * 1024 * 1024
 
 #: Attempts that end within this time are shipped, and then reported, together.
@@ -71,32 +73,35 @@ class LogShipper:
         await self._ship()
 
     async def _ship(self) -> bool:
-        """One round: every tail that keeps up, and a share of those that do not; True when some have more to give."""
+        """One round: all who keep up, then those who do not, for a while; True when some have more to give."""
         self._wake.clear()
         over = set(self._draining)
+        # A flood past its head rests now and then; not once its script is over.
+        tails = [tail for tail in self._tails.values() if tail.ref in over or not tail.rests]
+        await self._round([tail for tail in tails if tail.exhausted], over, CHUNK_BYTES, math.inf)
+        behind = sorted((tail for tail in tails if not tail.exhausted), key=lambda tail: tail.looked_at)
+        await self._round(behind, over, TURN_BYTES, time.monotonic() + ROUND_SECONDS)
+        return any(not tail.exhausted and not tail.rests for tail in self._tails.values())
+
+    async def _round(self, tails: list[LogTail], over: set[AttemptRef], turn: int, deadline: float) -> None:
+        """One turn for each, a batch at a time, until the deadline."""
         batch: list[LogTail] = []
-        size = total = 0
-        for tail in self._in_turn(over):
-            if total >= ROUND_BYTES and not tail.exhausted:
-                continue
-            size += await self._read(tail)
+        size = 0
+        for tail in tails:
+            size += await self._read(tail, turn)
             batch.append(tail)
             if size >= BATCH_BYTES:
                 await self._store(batch, over)
-                batch, size, total = [], 0, total + size
+                batch, size = [], 0
+                if time.monotonic() > deadline:
+                    break
         await self._store(batch, over)
-        return any(not tail.exhausted for tail in self._tails.values() if not tail.rests)
 
-    def _in_turn(self, over: set[AttemptRef]) -> list[LogTail]:
-        """Who has waited longest comes first. A flood past its head rests now and then; not once its script is over."""
-        tails = [tail for tail in self._tails.values() if tail.ref in over or not tail.rests]
-        return sorted(tails, key=lambda tail: tail.looked_at)
-
-    async def _read(self, tail: LogTail) -> int:
+    async def _read(self, tail: LogTail, turn: int) -> int:
         if tail.stored is None:
             tail.stored = Position.resumed(await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
         tail.looked_at = next(self._looks)
-        return sum(len(chunk.frames) for chunk in await tail.read(self._executor, TURN_BYTES))
+        return sum(len(chunk.frames) for chunk in await tail.read(self._executor, turn))
 
     async def _store(self, tails: list[LogTail], over: set[AttemptRef]) -> None:
         chunks = [chunk for tail in tails for chunk in tail.chunks]
