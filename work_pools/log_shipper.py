@@ -76,12 +76,15 @@ class LogShipper:
         """One round: all who keep up, then those who do not, for a while; True when some have more to give."""
         self._wake.clear()
         over = set(self._draining)
-        # A flood past its head rests now and then; not once its script is over.
-        tails = [tail for tail in self._tails.values() if tail.ref in over or not tail.rests]
+        tails = [tail for tail in self._tails.values() if self._may_read(tail)]
         await self._round([tail for tail in tails if tail.exhausted], over, CHUNK_BYTES, math.inf)
         behind = sorted((tail for tail in tails if not tail.exhausted), key=lambda tail: tail.looked_at)
         await self._round(behind, over, TURN_BYTES, time.monotonic() + ROUND_SECONDS)
-        return any(not tail.exhausted and not tail.rests for tail in self._tails.values())
+        return any(not tail.exhausted and self._may_read(tail) for tail in self._tails.values())
+
+    def _may_read(self, tail: LogTail) -> bool:
+        """A flood past its head rests now and then; not once its script is over."""
+        return tail.ref in self._draining or not tail.rests
 
     async def _round(self, tails: list[LogTail], over: set[AttemptRef], turn: int, deadline: float) -> None:
         """One turn for each, a batch at a time, until the deadline."""

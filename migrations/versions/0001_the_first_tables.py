@@ -296,6 +296,11 @@ def upgrade() -> None:
     )
     op.create_index("ix_prefect_reports_execution_id", "prefect_reports", ["execution_id", "id"], unique=False)
     # ### end Alembic commands ###
+    # Chunks come and go by the thousand; a share of the table's size would be the wrong measure of when to clean up.
+    op.execute(
+        "ALTER TABLE log_chunks SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, "
+        "toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 50000)"
+    )
 
 
 def downgrade() -> None:
