@@ -11,7 +11,7 @@ from uuid import UUID
 from platform_api.domain.log_limits import LogLimits
 from platform_api.ports.logs import LogStore
 from work_pools.executors.protocol import AttemptRef, Executor
-from work_pools.log_tail import CHUNK_BYTES, LogTail, Position
+from work_pools.log_tail import LogTail, Position
 from work_pools.loops import until_done
 
 #: A line is stored after this long at the latest, and sooner while few scripts run.
@@ -77,7 +77,7 @@ class LogShipper:
         self._wake.clear()
         over = set(self._draining)
         tails = [tail for tail in self._tails.values() if self._may_read(tail)]
-        await self._round([tail for tail in tails if tail.exhausted], over, CHUNK_BYTES, math.inf)
+        await self._round([tail for tail in tails if tail.exhausted], over, None, math.inf)
         behind = sorted((tail for tail in tails if not tail.exhausted), key=lambda tail: tail.looked_at)
         await self._round(behind, over, TURN_BYTES, time.monotonic() + ROUND_SECONDS)
         return any(not tail.exhausted and self._may_read(tail) for tail in self._tails.values())
@@ -86,8 +86,8 @@ class LogShipper:
         """A flood past its head rests now and then; not once its script is over."""
         return tail.ref in self._draining or not tail.rests
 
-    async def _round(self, tails: list[LogTail], over: set[AttemptRef], turn: int, deadline: float) -> None:
-        """One turn for each, a batch at a time, until the deadline."""
+    async def _round(self, tails: list[LogTail], over: set[AttemptRef], turn: int | None, deadline: float) -> None:
+        """One turn for each (None: but a look), a batch at a time, until the deadline."""
         batch: list[LogTail] = []
         size = 0
         for tail in tails:
@@ -100,11 +100,12 @@ class LogShipper:
                     break
         await self._store(batch, over)
 
-    async def _read(self, tail: LogTail, turn: int) -> int:
+    async def _read(self, tail: LogTail, turn: int | None) -> int:
         if tail.stored is None:
             tail.stored = Position.resumed(await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
         tail.looked_at = next(self._looks)
-        return sum(len(chunk.frames) for chunk in await tail.read(self._executor, turn))
+        chunks = await (tail.look(self._executor) if turn is None else tail.read(self._executor, turn))
+        return sum(len(chunk.frames) for chunk in chunks)
 
     async def _store(self, tails: list[LogTail], over: set[AttemptRef]) -> None:
         chunks = [chunk for tail in tails for chunk in tail.chunks]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from uuid import uuid4
 
 from platform_api.domain.log_frames import LogFrame, encode
+from platform_api.domain.log_limits import Count
 from platform_api.ports.logs import ResumePoint
 from tests.scripted_executor import Machine, ScriptedExecutor
-from work_pools.executors.protocol import AttemptRef
+from work_pools.executors.protocol import AttemptRef, Output
 from work_pools.log_tail import CHUNK_BYTES, LogTail, Position
 
 #: Bytes in one turn.
@@ -98,3 +99,35 @@ async def test_the_last_error_line_is_fit_to_be_stored() -> None:
     assert isinstance(last, str)
     assert "\x00" not in last
     assert len(last) <= 300
+
+
+async def test_a_look_takes_little_and_leaves_much_for_a_turn() -> None:
+    machine = Machine()
+    tail, executor = tail_of(machine), ScriptedExecutor(machine)
+    attempt = machine.attempt(tail.ref)
+    assert await tail.look(executor) == []
+    assert tail.exhausted
+    attempt.write("one")
+    (chunk,) = await tail.look(executor)
+    tail.commit()
+    attempt.output += encode(LogFrame(1, "stdout", b"x" * 60)) * 1000
+    assert await tail.look(executor) == []
+    tail.commit()
+    assert not tail.exhausted
+    chunks = await tail.read(executor, TURN)
+    assert chunks[0].first_line == 1
+    assert chunk.frames + b"".join(c.frames for c in chunks) == bytes(attempt.output)
+
+
+async def test_what_the_executor_dropped_leaves_a_gap_in_the_numbers() -> None:
+    class Forgetful(ScriptedExecutor):
+        async def read_output(self, ref: AttemptRef, offset: int, size: int) -> Output:
+            output = await super().read_output(ref, max(offset, 1000), size)
+            return Output(output.offset, output.frames, Count(50, 700)) if offset < 1000 else output
+
+    machine = Machine()
+    tail, executor = tail_of(machine), Forgetful(machine)
+    machine.attempt(tail.ref).output += b"?" * 1000 + encode(LogFrame(1, "stdout", b"behind"))
+    (chunk,) = await tail.read(executor, TURN)
+    assert (chunk.first_line, chunk.first_byte, chunk.byte_count) == (50, 700, 7)
+    assert chunk.resume["read"] == [51, 707]
