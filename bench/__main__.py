@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MEASUREMENTS = ("bench.burst", "bench.minute", "bench.adoption", "bench.agenda")
+MEASUREMENTS = ("bench.burst", "bench.minute", "bench.adoption", "bench.agenda", "bench.logs")
 
 
 def main() -> None:

@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from platform_api.domain.log_limits import LogLimits
+
 
 class Settings(BaseSettings):
     """What an operator can decide; ``docs/reference/settings.md`` is generated from this class."""
@@ -60,6 +62,15 @@ class Settings(BaseSettings):
     stop_grace_seconds: float = Field(
         10.0, ge=0, le=300, description="Between SIGTERM and SIGKILL when a run is stopped."
     )
+    log_head_bytes: int = Field(
+        LogLimits().head_bytes,
+        ge=1,
+        description="Of a log longer than both limits together, so much of its beginning"
+        " is kept (bytes that the script wrote).",
+    )
+    log_tail_bytes: int = Field(
+        LogLimits().tail_bytes, ge=1, description="And so much of its end; a line in between says what was cut."
+    )
     max_jobs_per_team: int = Field(100, ge=1, description="Jobs a team may have; one more is refused with 429.")
     rate_limit_per_minute: int | None = Field(
         None,
@@ -72,6 +83,11 @@ class Settings(BaseSettings):
     def runs_folder(self) -> Path:
         """Where the run directories of local executions are."""
         return self.home / "runs"
+
+    @property
+    def log_limits(self) -> LogLimits:
+        """How much of a log is kept."""
+        return LogLimits(self.log_head_bytes, self.log_tail_bytes)
 
     @property
     def archive_folder(self) -> Path:

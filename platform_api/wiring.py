@@ -53,7 +53,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Services]:
             uow=cast(Callable[[], AbstractAsyncContextManager[UnitOfWork]], translated(units_of_work(engine))),
             ticks=CronTicks(),
             orchestrator=orchestrator,
-            logs=PostgresLogStore(engine, FolderArchive(settings.archive_folder)),
+            logs=PostgresLogStore(engine, FolderArchive(settings.archive_folder), settings.log_limits),
             signals=signals,
             clock=SystemClock(),
             settings=settings,

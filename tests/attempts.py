@@ -37,14 +37,14 @@ async def log_frames_of(executor: Executor, ref: AttemptRef, size: int = 1 << 20
     """The whole log, read as a shipper does: on from the last whole frame."""
     frames: list[LogFrame] = []
     offset = 0
-    while chunk := await executor.read_output(ref, offset, size):
+    while (output := await executor.read_output(ref, offset, size)).frames:
         behind = 0
-        for frame, end in decode(chunk):
+        for frame, end in decode(output.frames):
             frames.append(frame)
             behind = end
         if not behind:
             break
-        offset += behind
+        offset = output.offset + behind
     return frames
 
 

@@ -104,7 +104,7 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
         "uow": translated(units_of_work(engine)),
         "ticks": CronTicks(),
         "orchestrator": FakeOrchestrator(),
-        "logs": PostgresLogStore(engine, FolderArchive(settings.archive_folder)),
+        "logs": PostgresLogStore(engine, FolderArchive(settings.archive_folder), settings.log_limits),
         "signals": PostgresSignals(url),
         "clock": FixedClock(),
         "settings": settings,

@@ -98,7 +98,7 @@ class Room:
             worker=WorkerName(uuid4(), f"worker-{len(self.workers) + 1}"),
             pool=POOL,
             uow=cast(Any, units_of_work(self.database)),
-            logs=PostgresLogStore(self.database, FolderArchive(settings.archive_folder)),
+            logs=PostgresLogStore(self.database, FolderArchive(settings.archive_folder), settings.log_limits),
             signals=self.signals,
             ticks=CronTicks(),
             executor=executor or ScriptedExecutor(self.machine),

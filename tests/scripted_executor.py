@@ -14,6 +14,7 @@ from work_pools.executors.protocol import (
     AttemptOrder,
     AttemptRef,
     EndCause,
+    Output,
     Standing,
 )
 
@@ -118,8 +119,8 @@ class ScriptedExecutor:
         assert attempt.end
         return attempt.end
 
-    async def read_output(self, ref: AttemptRef, offset: int, size: int) -> bytes:
-        return bytes(self.machine.attempt(ref).output[offset : offset + size])
+    async def read_output(self, ref: AttemptRef, offset: int, size: int) -> Output:
+        return Output(offset, bytes(self.machine.attempt(ref).output[offset : offset + size]))
 
     async def stop(self, ref: AttemptRef, cause: EndCause) -> None:
         attempt = self.machine.attempt(ref)

@@ -40,7 +40,9 @@ class Engine:
         self._background = tasks = Tasks()
         self._locks = LockFiles(equipment.settings.home, equipment.pool)
         self._timer = Timer(equipment.clock)
-        self._shipper = LogShipper(equipment.executor, equipment.logs, equipment.worker.id)
+        self._shipper = LogShipper(
+            equipment.executor, equipment.logs, equipment.worker.id, equipment.settings.log_limits
+        )
         self.live = LiveRuns(equipment, self._shipper, tasks)
         self._starter = Starter(equipment, self._timer, self.live)
         self._ender = Ender(equipment, self.live, self._timer, self._starter, self._tidying)

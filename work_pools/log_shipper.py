@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
+import time
 from uuid import UUID
 
+from platform_api.domain.log_limits import LogLimits
 from platform_api.ports.logs import LogStore
 from work_pools.executors.protocol import AttemptRef, Executor
 from work_pools.log_tail import LogTail, Position
 from work_pools.loops import until_done
 
 #: A line is stored after this long at the latest, and sooner while few scripts run.
-LONGEST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 0.7
 SHORTEST_PAUSE_SECONDS = 0.2
-PAUSE_PER_RUN_SECONDS = 0.004
+PAUSE_PER_RUN_SECONDS = 0.002
 
 #: A lonely new script is looked at sooner, because somebody may be waiting for its first line.
 FIRST_PAUSE_SECONDS = 0.05
+
+#: Who is behind is helped for so long at a time, so that whoever writes little is soon looked at again ...
+ROUND_SECONDS = 0.25
+#: ... and may ship this much before the next one's turn.
+TURN_BYTES = 512 * 1024
+#: So much is held in memory, or stored in one transaction.
+BATCH_BYTES = 2 * 1024 * 1024
 
 #: Attempts that end within this time are shipped, and then reported, together.
 GATHERING_SECONDS = 0.01
@@ -25,12 +36,14 @@ GATHERING_SECONDS = 0.01
 class LogShipper:
     """One loop over the tails of all live attempts."""
 
-    def __init__(self, executor: Executor, logs: LogStore, worker_id: UUID) -> None:
+    def __init__(self, executor: Executor, logs: LogStore, worker_id: UUID, limits: LogLimits = LogLimits()) -> None:
         self._executor = executor
+        self._limits = limits
         self._logs = logs
         self._worker_id = worker_id
         self._tails: dict[AttemptRef, LogTail] = {}
         self._draining: dict[AttemptRef, asyncio.Future[str | None]] = {}
+        self._looks = itertools.count()
         self._wake = asyncio.Event()
         self._fresh = False
 
@@ -39,7 +52,7 @@ class LogShipper:
         if not self._tails:
             self._fresh = True
             self._wake.set()
-        self._tails[ref] = LogTail(ref, Position(0, 0) if fresh else None)
+        self._tails[ref] = LogTail(ref, Position() if fresh else None, self._limits.head_bytes)
 
     async def drain(self, ref: AttemptRef) -> str | None:
         """Ship the rest of an attempt that is over; returns the last line it wrote to stderr, if any."""
@@ -60,19 +73,45 @@ class LogShipper:
         await self._ship()
 
     async def _ship(self) -> bool:
-        """One turn for every tail; True when some of them have more to give."""
+        """One round: all who keep up, then those who do not, for a while; True when some have more to give."""
         self._wake.clear()
-        draining = set(self._draining)
-        tails = list(self._tails.values())
-        chunks = []
+        over = set(self._draining)
+        tails = [tail for tail in self._tails.values() if self._may_read(tail)]
+        await self._round([tail for tail in tails if tail.exhausted], over, None, math.inf)
+        behind = sorted((tail for tail in tails if not tail.exhausted), key=lambda tail: tail.looked_at)
+        await self._round(behind, over, TURN_BYTES, time.monotonic() + ROUND_SECONDS)
+        return any(not tail.exhausted and self._may_read(tail) for tail in self._tails.values())
+
+    def _may_read(self, tail: LogTail) -> bool:
+        """A flood past its head rests now and then; not once its script is over."""
+        return tail.ref in self._draining or not tail.rests
+
+    async def _round(self, tails: list[LogTail], over: set[AttemptRef], turn: int | None, deadline: float) -> None:
+        """One turn for each (None: but a look), a batch at a time, until the deadline."""
+        batch: list[LogTail] = []
+        size = 0
         for tail in tails:
-            if tail.stored is None:
-                tail.stored = Position.resumed(*await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
-            chunks.extend(await tail.read(self._executor))
+            size += await self._read(tail, turn)
+            batch.append(tail)
+            if size >= BATCH_BYTES:
+                await self._store(batch, over)
+                batch, size = [], 0
+                if time.monotonic() > deadline:
+                    break
+        await self._store(batch, over)
+
+    async def _read(self, tail: LogTail, turn: int | None) -> int:
+        if tail.stored is None:
+            tail.stored = Position.resumed(await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
+        tail.looked_at = next(self._looks)
+        chunks = await (tail.look(self._executor) if turn is None else tail.read(self._executor, turn))
+        return sum(len(chunk.frames) for chunk in chunks)
+
+    async def _store(self, tails: list[LogTail], over: set[AttemptRef]) -> None:
+        chunks = [chunk for tail in tails for chunk in tail.chunks]
         held = await self._logs.append(chunks, worker_id=self._worker_id) if chunks else set()
         for tail in tails:
-            self._conclude(tail, is_lost=bool(tail.chunks) and tail.ref.execution_id not in held, over=draining)
-        return any(not tail.exhausted for tail in tails if tail.ref in self._tails)
+            self._conclude(tail, is_lost=bool(tail.chunks) and tail.ref.execution_id not in held, over=over)
 
     def _conclude(self, tail: LogTail, *, is_lost: bool, over: set[AttemptRef]) -> None:
         """Move on; a tail ends when its attempt was over before it was read dry, or when another worker has it."""

@@ -14,6 +14,7 @@ import httpx
 from platform_api.ports.reports import PENDING, Leadership, PendingReport, PrefectState, ReportKind
 from work_pools.cancels import Canceller
 from work_pools.equipment import Equipment
+from work_pools.excerpts import Excerpts
 from work_pools.prefect_api import PrefectApi, Reception
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Reporter:
         self._leadership = leadership
         self._prefect = prefect
         self._canceller = canceller
+        self._excerpts = Excerpts(equipment, prefect)
         self._calls = asyncio.Semaphore(equipment.settings.prefect_concurrency)
         self._failures = 0
         self._is_away = False
@@ -63,6 +65,7 @@ class Reporter:
             while ensure is not None:
                 await ensure()
                 if not await self.round():
+                    await self.show_logs()
                     await asyncio.sleep(self._pause())
         await asyncio.sleep(self._equipment.settings.lease_seconds)
 
@@ -77,6 +80,10 @@ class Reporter:
         done = await asyncio.gather(*(self._send(group) for group in _groups(reports)))
         self._failures = self._failures + 1 if self._is_away else 0
         return any(done) and not self._is_away
+
+    async def show_logs(self) -> bool:
+        """Let Prefect show some of what ended runs wrote; for a quiet moment. False when there is nothing to show."""
+        return not self._is_away and await self._excerpts.send()
 
     def _pause(self) -> float:
         return min(PAUSE_SECONDS * float(2 ** min(self._failures, 10)), LONGEST_PAUSE_SECONDS)
@@ -146,7 +153,14 @@ class Reporter:
             insisted = [r for r in refused if r not in stopped]
             if insisted:
                 await self._prefect.set_state(_flow_runs(insisted), state, force=True)
+            if state.type in _FINAL:
+                self._expect_logs(open_reports)
         return [report.id for report in group.reports]
+
+    def _expect_logs(self, reports: Iterable[PendingReport]) -> None:
+        for report in reports:
+            if report.execution_id is not None:
+                self._excerpts.expect(report.execution_id, _run(report))
 
     async def _not_there_yet(self, reports: list[PendingReport], state: PrefectState) -> list[PendingReport]:
         """Leave out what an earlier, interrupted try may have told Prefect, so that nobody is alerted twice."""

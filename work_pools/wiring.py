@@ -55,10 +55,10 @@ async def equipped(settings: Settings, pool: str, name: str) -> AsyncIterator[tu
             worker=WorkerName(uuid4(), name),
             pool=pool,
             uow=cast(Callable[[], AbstractAsyncContextManager[UnitOfWork]], units_of_work(engine)),
-            logs=PostgresLogStore(engine, FolderArchive(settings.archive_folder)),
+            logs=PostgresLogStore(engine, FolderArchive(settings.archive_folder), settings.log_limits),
             signals=await stack.enter_async_context(PostgresSignals(url)),
             ticks=CronTicks(),
-            executor=LocalExecutor(settings.runs_folder),
+            executor=LocalExecutor(settings.runs_folder, settings.log_limits),
             clock=SystemClock(),
             settings=settings,
         )

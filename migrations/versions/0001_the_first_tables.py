@@ -272,6 +272,8 @@ def upgrade() -> None:
         sa.Column("first_line", sa.BigInteger(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("line_count", sa.Integer(), nullable=False),
+        sa.Column("first_byte", sa.BigInteger(), nullable=False),
+        sa.Column("byte_count", sa.Integer(), nullable=False),
         sa.Column("frames", sa.LargeBinary(), nullable=False),
         sa.Column("resume", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -302,6 +304,11 @@ def upgrade() -> None:
     )
     op.create_index("ix_prefect_reports_execution_id", "prefect_reports", ["execution_id", "id"], unique=False)
     # ### end Alembic commands ###
+    # Chunks come and go by the thousand; a share of the table's size would be the wrong measure of when to clean up.
+    op.execute(
+        "ALTER TABLE log_chunks SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, "
+        "toast.autovacuum_vacuum_scale_factor = 0, toast.autovacuum_vacuum_threshold = 50000)"
+    )
 
 
 def downgrade() -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, delete, func, insert, select, text
+from sqlalchemy import TextClause, delete, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_api.db.schema import executions, log_archives, log_chunks
+from platform_api.domain.log_limits import LogLimits
 from platform_api.ports.logs import LogChunk
 from platform_api.ports.signals import Channel
 
@@ -22,7 +23,7 @@ READ_CHUNKS = 500
 
 @dataclass(frozen=True, slots=True)
 class ArchiveRow:
-    """Where an archived log is; ``members`` are ``[byte offset, byte length, first line, line count, attempt]``."""
+    """Where an archived log is; ``members`` are those of the table."""
 
     location: str
     line_count: int
@@ -31,12 +32,17 @@ class ArchiveRow:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRow:
-    """A stored chunk as a reader needs it."""
+    """A stored chunk as a reader needs it, with the end of the one before it."""
 
     first_line: int
     line_count: int
+    first_byte: int
+    byte_count: int
     attempt: int
     frames: bytes
+    line_before: int
+    byte_before: int
+    attempt_before: int
 
 
 async def lock_held(connection: AsyncConnection, execution_ids: Sequence[UUID], worker_id: UUID) -> set[UUID]:
@@ -63,12 +69,33 @@ async def insert_chunks(connection: AsyncConnection, chunks: Sequence[LogChunk])
             "first_line": chunk.first_line,
             "attempt": chunk.attempt,
             "line_count": chunk.line_count,
+            "first_byte": chunk.first_byte,
+            "byte_count": chunk.byte_count,
             "frames": chunk.frames,
             "resume": chunk.resume,
         }
         for chunk in chunks
     ]
     await connection.execute(upsert(log_chunks).on_conflict_do_nothing(), rows)
+
+
+_DROP_MIDDLE = text("""
+    DELETE FROM log_chunks c
+    USING unnest(CAST(:execution_ids AS uuid[]), CAST(:ends AS bigint[])) AS long (execution_id, keep_from)
+    WHERE c.execution_id = long.execution_id
+      AND c.first_byte >= :head AND c.first_byte + c.byte_count <= long.keep_from
+""")
+
+
+async def drop_middle(connection: AsyncConnection, chunks: Sequence[LogChunk], limits: LogLimits) -> None:
+    """Of logs that these chunks made too long keep the head and the tail; the gap in the numbers stays."""
+    ends: dict[UUID, int] = {}
+    for chunk in chunks:
+        ends[chunk.execution_id] = max(ends.get(chunk.execution_id, 0), chunk.first_byte + chunk.byte_count)
+    long = {id_: end - limits.tail_bytes for id_, end in ends.items() if end > limits.head_bytes + limits.tail_bytes}
+    if long:
+        parameters = {"execution_ids": list(long), "ends": list(long.values()), "head": limits.head_bytes}
+        await connection.execute(_DROP_MIDDLE, parameters)
 
 
 async def notify_readers(connection: AsyncConnection, execution_ids: Sequence[UUID]) -> None:
@@ -79,21 +106,20 @@ async def notify_readers(connection: AsyncConnection, execution_ids: Sequence[UU
     )
 
 
-async def next_line(connection: AsyncConnection, execution_id: UUID) -> int:
-    """The number that the execution's next line gets."""
-    archived = select(log_archives.c.line_count).where(log_archives.c.execution_id == execution_id)
-    last = (
-        select(log_chunks.c.first_line + log_chunks.c.line_count)
-        .where(log_chunks.c.execution_id == execution_id)
-        .order_by(log_chunks.c.first_line.desc())
-        .limit(1)
-    )
-    return (
-        await connection.scalar(
-            select(func.coalesce(func.greatest(archived.scalar_subquery(), last.scalar_subquery()), 0))
-        )
-        or 0
-    )
+_END = text("""
+    SELECT first_line + line_count, first_byte + byte_count FROM log_chunks
+    WHERE execution_id = :execution_id ORDER BY first_line DESC LIMIT 1
+""")
+
+
+async def end_of(connection: AsyncConnection, execution_id: UUID) -> tuple[int, int]:
+    """The number of the execution's next line, and how many bytes its scripts wrote before it."""
+    archived = await archive_of(connection, execution_id)
+    if archived is not None:
+        *_, first_byte, byte_count = archived.members[-1]
+        return archived.line_count, first_byte + byte_count
+    row = (await connection.execute(_END, {"execution_id": execution_id})).one_or_none()
+    return (row[0], row[1]) if row else (0, 0)
 
 
 async def last_resume(connection: AsyncConnection, execution_id: UUID, attempt: int) -> dict[str, Any] | None:
@@ -107,33 +133,53 @@ async def last_resume(connection: AsyncConnection, execution_id: UUID, attempt: 
     return resume
 
 
+_FIELDS = "execution_id, first_line, line_count, first_byte, byte_count, attempt, frames"
+
+#: Wanted are the chunks of one attempt, and the first one behind it: what lies before that may have been its end.
+_OF_ATTEMPT = """
+    (CAST(:attempt AS integer) IS NULL OR attempt = :attempt OR first_line = (
+        SELECT min(first_line) FROM log_chunks WHERE execution_id = :execution_id AND attempt > :attempt))
+"""
+
+#: With the end of the chunk before each, whatever its attempt; where that is not where it begins, lines are missing.
+_WITH_THE_ONE_BEFORE = """
+    SELECT chosen.first_line, chosen.line_count, chosen.first_byte, chosen.byte_count, chosen.attempt, frames,
+           coalesce(before.first_line + before.line_count, 0) AS line_before,
+           coalesce(before.first_byte + before.byte_count, 0) AS byte_before,
+           coalesce(before.attempt, 1) AS attempt_before
+    FROM chosen LEFT JOIN LATERAL (
+        SELECT first_line, line_count, first_byte, byte_count, attempt FROM log_chunks
+        WHERE execution_id = :execution_id AND first_line < chosen.first_line
+        ORDER BY first_line DESC LIMIT 1) AS before ON true
+    WHERE upto - size < :bytes
+"""
+
 #: Chunks from the one that holds line :start on, in order, until the byte budget is spent.
-CHUNKS_FROM = text("""
-    SELECT first_line, line_count, attempt, frames FROM (
-        SELECT first_line, line_count, attempt, frames, octet_length(frames) AS size,
-               sum(octet_length(frames)) OVER (ORDER BY first_line) AS upto
+CHUNKS_FROM = text(f"""
+    WITH chosen AS (
+        SELECT {_FIELDS}, octet_length(frames) AS size, sum(octet_length(frames)) OVER (ORDER BY first_line) AS upto
         FROM log_chunks
         WHERE execution_id = :execution_id
           AND first_line >= coalesce((SELECT max(first_line) FROM log_chunks
                                       WHERE execution_id = :execution_id AND first_line <= :start), :start)
           AND first_line + line_count > :start
-          AND (CAST(:attempt AS integer) IS NULL OR attempt = :attempt)
-        ORDER BY first_line LIMIT :chunks) AS ahead
-    WHERE upto - size < :bytes ORDER BY first_line
-""")
+          AND {_OF_ATTEMPT}
+        ORDER BY first_line LIMIT :chunks)
+    {_WITH_THE_ONE_BEFORE} ORDER BY chosen.first_line
+""")  # noqa: S608 - the constants above
 
 #: The last chunks that begin before line :end, backwards, until the byte budget is spent.
-CHUNKS_BEFORE = text("""
-    SELECT first_line, line_count, attempt, frames FROM (
-        SELECT first_line, line_count, attempt, frames, octet_length(frames) AS size,
+CHUNKS_BEFORE = text(f"""
+    WITH chosen AS (
+        SELECT {_FIELDS}, octet_length(frames) AS size,
                sum(octet_length(frames)) OVER (ORDER BY first_line DESC) AS upto
         FROM log_chunks
         WHERE execution_id = :execution_id
           AND (CAST(:end AS bigint) IS NULL OR first_line < :end)
-          AND (CAST(:attempt AS integer) IS NULL OR attempt = :attempt)
-        ORDER BY first_line DESC LIMIT :chunks) AS behind
-    WHERE upto - size < :bytes ORDER BY first_line DESC
-""")
+          AND {_OF_ATTEMPT}
+        ORDER BY first_line DESC LIMIT :chunks)
+    {_WITH_THE_ONE_BEFORE} ORDER BY chosen.first_line DESC
+""")  # noqa: S608 - the constants above
 
 
 async def chunks_from(
@@ -152,7 +198,7 @@ async def chunks_before(
 
 async def _chunks(connection: AsyncConnection, query: TextClause, **parameters: object) -> list[ChunkRow]:
     rows = await connection.execute(query, {**parameters, "chunks": READ_CHUNKS, "bytes": READ_BYTES})
-    return [ChunkRow(row.first_line, row.line_count, row.attempt, bytes(row.frames)) for row in rows]
+    return [ChunkRow(**row) for row in rows.mappings()]
 
 
 async def archive_of(connection: AsyncConnection, execution_id: UUID) -> ArchiveRow | None:

@@ -238,6 +238,9 @@ log_chunks = Table(
     Column("first_line", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("line_count", Integer, nullable=False),
+    # Bytes of the scripts' before and in this chunk. Lines and bytes between two chunks were not kept.
+    Column("first_byte", BigInteger, nullable=False),
+    Column("byte_count", Integer, nullable=False),
     Column("frames", LargeBinary, nullable=False),
     Column("resume", JSONB, nullable=False),
     _moment("created_at", nullable=False, default_now=True),
@@ -252,7 +255,8 @@ log_archives = Table(
     Column("location", Text, nullable=False),
     Column("line_count", BigInteger, nullable=False),
     Column("byte_count", BigInteger, nullable=False),
-    # [[byte offset, byte length, first line, line count, attempt], ...] of each compressed member.
+    # [[byte offset, byte length, first line, line count, attempt, first byte, byte count], ...] of each compressed
+    # member; the last two are bytes of the scripts'.
     Column("members", JSONB, nullable=False),
     _moment("created_at", nullable=False, default_now=True),
 )

@@ -10,13 +10,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from platform_api.db import logs as rows
+from platform_api.domain.log_limits import LogLimits
 from platform_api.log_store.archive import Archive
-from platform_api.log_store.members import MEMBER_BYTES, Member, pack, unpack, wanted, wanted_backwards
-from platform_api.log_store.segments import Needle, Segment
-from platform_api.ports.logs import LogChunk, LogLine, LogPage, LogQuery
+from platform_api.log_store.members import MEMBER_BYTES, Member, Wanted, pack, unpack, wanted, wanted_backwards
+from platform_api.log_store.segments import End, Needle, Segment
+from platform_api.ports.logs import LogChunk, LogLine, LogPage, LogQuery, ResumePoint
 
 #: A page of very long lines ends early, so that no reader can ask for a whole log at once.
-PAGE_BYTES = 4 * 1024 * 1024
+PAGE_BYTES = 2 * 1024 * 1024
 
 #: Compressing is work for a core; more at once would only delay the scripts' own starts.
 ARCHIVES_AT_ONCE = 2
@@ -25,8 +26,9 @@ ARCHIVES_AT_ONCE = 2
 class PostgresLogStore:
     """The ``LogStore`` of every process."""
 
-    def __init__(self, engine: AsyncEngine, archive: Archive) -> None:
+    def __init__(self, engine: AsyncEngine, archive: Archive, limits: LogLimits = LogLimits()) -> None:
         self._engine = engine
+        self._limits = limits
         self._archive = archive
         self._archiving = asyncio.Semaphore(ARCHIVES_AT_ONCE)
 
@@ -40,14 +42,15 @@ class PostgresLogStore:
             taken = [chunk for chunk in chunks if chunk.execution_id in held]
             if taken:
                 await rows.insert_chunks(connection, taken)
+                await rows.drop_middle(connection, taken, self._limits)
                 await rows.notify_readers(connection, sorted(held))
         return held
 
-    async def resume_point(self, execution_id: UUID, attempt: int) -> tuple[int, dict[str, object] | None]:
-        """The execution's next line number, and what the attempt's last chunk left for its shipper."""
+    async def resume_point(self, execution_id: UUID, attempt: int) -> ResumePoint:
+        """Where the execution's log ends, and what the attempt's last chunk left for its shipper."""
         async with self._engine.connect() as connection:
-            number = await rows.next_line(connection, execution_id)
-            return number, await rows.last_resume(connection, execution_id, attempt)
+            line, byte = await rows.end_of(connection, execution_id)
+            return ResumePoint(line, byte, await rows.last_resume(connection, execution_id, attempt))
 
     async def page(self, execution_id: UUID, query: LogQuery) -> LogPage:
         """One page of lines; ``next_start`` is None when there is nothing behind it (yet)."""
@@ -55,10 +58,11 @@ class PostgresLogStore:
         lines: list[LogLine] = []
         size = 0
         async for segment in self._segments(execution_id, query.start, query.attempt):
-            if needle and not needle.may_be_in(segment.frames):
+            if needle and not segment.cut and not needle.may_be_in(segment.frames):
                 continue
             for line in segment.lines():
-                if needle and not needle.is_in(line.data):
+                # Who searches must know what could not be searched.
+                if needle and not line.cut and not needle.is_in(line.data):
                     continue
                 if len(lines) == query.limit or (lines and size + len(line.data) > PAGE_BYTES):
                     return LogPage(lines, line.number)
@@ -79,9 +83,12 @@ class PostgresLogStore:
         return backwards[::-1]
 
     async def raw(self, execution_id: UUID, attempt: int | None = None) -> AsyncIterator[bytes]:
-        """The log as it was written, piece by piece."""
+        """The log as it was written, piece by piece; what the platform says begins on a line of its own."""
+        inside_line = False
         async for segment in self._segments(execution_id, 0, attempt):
-            yield segment.written()
+            piece = segment.written()
+            yield b"\n" + piece if segment.cut and inside_line else piece
+            inside_line = not piece.endswith(b"\n")
 
     async def archive(self, execution_id: UUID) -> None:
         """Write the file, then swap index and chunks in one transaction.
@@ -92,13 +99,13 @@ class PostgresLogStore:
             await rows.lock_archiving(connection, execution_id)
             if await rows.archive_of(connection, execution_id) is not None:
                 return
-            if await rows.next_line(connection, execution_id) == 0:
+            if await rows.end_of(connection, execution_id) == (0, 0):
                 return
             location = f"{execution_id.hex[-2:]}/{execution_id}.log.gz"
             members: list[Member] = []
             await self._archive.write(location, _packed(connection, execution_id, members))
             last = members[-1]
-            index = rows.ArchiveRow(location, last.first_line + last.line_count, [m.to_json() for m in members])
+            index = rows.ArchiveRow(location, last.end.line, [m.to_json() for m in members])
             dropped = await rows.replace_chunks(connection, execution_id, index, last.offset + last.length)
             if dropped != sum(member.line_count for member in members):
                 raise RuntimeError(f"the log of {execution_id} grew while it was archived; archive it again")
@@ -114,9 +121,9 @@ class PostgresLogStore:
                 chunks = await rows.chunks_from(connection, execution_id, start, attempt)
                 archived = None if chunks else await rows.archive_of(connection, execution_id)
             for chunk in chunks:
-                yield replace(_segment(chunk), shown_from=start)
+                yield self._segment(chunk, attempt, shown_from=start)
             if archived is not None:
-                async for segment in self._unpacked(archived, wanted(archived.members, start, attempt)):
+                async for segment in self._unpacked(archived, wanted(archived.members, start, attempt), attempt):
                     yield replace(segment, shown_from=start)
             if not chunks:
                 return
@@ -130,23 +137,46 @@ class PostgresLogStore:
                 chunks = await rows.chunks_before(connection, execution_id, end, attempt)
                 archived = None if chunks else await rows.archive_of(connection, execution_id)
             for chunk in chunks:
-                yield replace(_segment(chunk), shown_until=end)
+                yield self._segment(chunk, attempt, shown_until=end)
             if archived is not None:
-                async for segment in self._unpacked(archived, wanted_backwards(archived.members, end, attempt)):
+                members = wanted_backwards(archived.members, end, attempt)
+                async for segment in self._unpacked(archived, members, attempt):
                     yield replace(segment, shown_until=end)
             if not chunks:
                 return
             end = chunks[-1].first_line
 
-    async def _unpacked(self, archived: rows.ArchiveRow, members: Iterable[Member]) -> AsyncIterator[Segment]:
-        for member in members:
+    async def _unpacked(
+        self, archived: rows.ArchiveRow, members: Iterable[Wanted], attempt: int | None
+    ) -> AsyncIterator[Segment]:
+        for member, before in members:
             data = await self._archive.read(archived.location, member.offset, member.length)
-            frames = await asyncio.to_thread(unpack, data)
-            yield Segment(member.first_line, member.line_count, member.attempt, frames)
+            yield Segment(
+                first_line=member.first_line,
+                line_count=member.line_count,
+                first_byte=member.first_byte,
+                attempt=member.attempt,
+                frames=await asyncio.to_thread(unpack, data),
+                before=before,
+                limits=self._limits,
+                only_cut=attempt not in (None, member.attempt),
+            )
 
-
-def _segment(chunk: rows.ChunkRow) -> Segment:
-    return Segment(chunk.first_line, chunk.line_count, chunk.attempt, chunk.frames)
+    def _segment(
+        self, chunk: rows.ChunkRow, attempt: int | None, shown_from: int = 0, shown_until: int | None = None
+    ) -> Segment:
+        return Segment(
+            first_line=chunk.first_line,
+            line_count=chunk.line_count,
+            first_byte=chunk.first_byte,
+            attempt=chunk.attempt,
+            frames=chunk.frames,
+            before=End(chunk.line_before, chunk.byte_before, chunk.attempt_before),
+            limits=self._limits,
+            shown_from=shown_from,
+            shown_until=shown_until,
+            only_cut=attempt not in (None, chunk.attempt),
+        )
 
 
 async def _packed(connection: AsyncConnection, execution_id: UUID, members: list[Member]) -> AsyncIterator[bytes]:
@@ -154,17 +184,19 @@ async def _packed(connection: AsyncConnection, execution_id: UUID, members: list
     offset = 0
     async for group in _grouped(connection, execution_id):
         data = await asyncio.to_thread(pack, b"".join(chunk.frames for chunk in group))
-        lines = sum(chunk.line_count for chunk in group)
-        members.append(Member(offset, len(data), group[0].first_line, lines, group[0].attempt))
+        lines, size = sum(chunk.line_count for chunk in group), sum(chunk.byte_count for chunk in group)
+        first = group[0]
+        members.append(Member(offset, len(data), first.first_line, lines, first.attempt, first.first_byte, size))
         offset += len(data)
         yield data
 
 
 async def _grouped(connection: AsyncConnection, execution_id: UUID) -> AsyncIterator[list[rows.ChunkRow]]:
-    """Chunks enough for a member at a time; never lines of two attempts."""
+    """Chunks enough for a member at a time; never lines of two attempts, nor of both sides of a cut."""
     group: list[rows.ChunkRow] = []
     async for chunk in _all_chunks(connection, execution_id):
-        if group and (chunk.attempt != group[0].attempt or sum(len(c.frames) for c in group) >= MEMBER_BYTES):
+        apart = group and (chunk.attempt != group[0].attempt or chunk.first_line != chunk.line_before)
+        if apart or sum(len(c.frames) for c in group) >= MEMBER_BYTES:
             yield group
             group = []
         group.append(chunk)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
+
+from platform_api.domain.log_limits import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class LogLine:
     attempt: int
     data: bytes
     partial: bool = False
+    #: This line is the platform's and stands for so many that were not kept.
+    cut: Count | None = None
 
     @property
     def text(self) -> str:
@@ -32,6 +36,20 @@ class LogLine:
     def written(self) -> bytes:
         """What the script wrote, its line feed included."""
         return self.data if self.partial else self.data + b"\n"
+
+
+#: The ``stream`` of lines that no script wrote.
+PLATFORM = "platform"
+
+
+def as_written(lines: Iterable[LogLine]) -> bytes:
+    """The lines as text; what the platform says begins on a line of its own."""
+    text = bytearray()
+    for line in lines:
+        if line.cut and text and not text.endswith(b"\n"):
+            text += b"\n"
+        text += line.written
+    return bytes(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +63,19 @@ class LogChunk:
     attempt: int
     first_line: int
     line_count: int
+    #: How many bytes of the script's lie before in the execution's log, and how many are in here.
+    first_byte: int
+    byte_count: int
     frames: bytes
     resume: dict[str, object]
+
+
+class ResumePoint(NamedTuple):
+    """Where an execution's log goes on, and the ``resume`` of the attempt's last chunk, if any."""
+
+    line: int
+    byte: int
+    resume: dict[str, object] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +103,13 @@ class LogStore(Protocol):
         """Store the chunks of several executions in one transaction and wake their readers.
 
         Only executions that ``worker_id`` still holds are written; the ids of those that were are returned.
-        Writing the same chunk again changes nothing.
+        Writing the same chunk again changes nothing. Of a log past the limits the middle is dropped; numbers go on
+        over it, and readers find one line in its place.
         """
         ...
 
-    async def resume_point(self, execution_id: UUID, attempt: int) -> tuple[int, dict[str, object] | None]:
-        """The next line number of the execution and the ``resume`` of the attempt's last chunk, if any."""
+    async def resume_point(self, execution_id: UUID, attempt: int) -> ResumePoint:
+        """Where a shipper of this attempt goes on."""
         ...
 
     async def page(self, execution_id: UUID, query: LogQuery) -> LogPage:

@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from platform_api.domain.errors import InvalidContent
-from platform_api.ports.logs import LogLine, LogQuery
+from platform_api.ports.logs import LogLine, LogQuery, as_written
 from platform_api.rest.dependencies import CallerDependency, ServicesDependency, door
 from platform_api.rest.moments import moment
 from platform_api.rest.paging import decode_cursor, encode_cursor
@@ -127,7 +127,7 @@ async def _pieces(services: Services, caller: Caller, execution_id: UUID, query:
 
 
 async def _as_text(lines: list[LogLine]) -> AsyncIterator[bytes]:
-    yield b"".join(line.written for line in lines)
+    yield as_written(lines)
 
 
 async def _all_of(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -151,6 +151,9 @@ def _line(line: LogLine) -> dict[str, Any]:
         "attempt": line.attempt,
         "line": line.text,
     }
+    if line.cut:
+        # It stands for lines that were not kept.
+        return shown | {"cut": {"lines": line.cut.lines, "bytes": line.cut.bytes}}
     # The rest of a very long line follows in the next item.
     return shown | {"partial": True} if line.partial else shown
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from platform_api.domain.executions import ExecutionStatus
 from platform_api.ports.executions import Execution
-from platform_api.ports.logs import LogLine, LogPage, LogQuery
+from platform_api.ports.logs import LogLine, LogPage, LogQuery, as_written
 from platform_api.ports.signals import Channel, Subscription
 from platform_api.use_cases.caller import Caller
 from platform_api.use_cases.executions import allowed
@@ -19,6 +19,9 @@ from rbac.permissions import Permission
 
 #: A follower looks at least this often, should a wake-up be lost.
 LONGEST_SLEEP_SECONDS = 5.0
+
+#: A follower of many short lines must not ask the database for every few of them.
+LINES_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ async def _followed(services: Services, execution_id: UUID, start: int) -> Async
         while True:
             # The verdict is read first: it is written after the last line, so none can come behind it.
             verdict = await _verdict(services, execution_id)
-            async for lines in _pages(services, execution_id, LogQuery(start)):
+            async for lines in _pages(services, execution_id, LogQuery(start, LINES_AT_ONCE)):
                 for line in lines:
                     yield line
                     start = line.number + 1
@@ -97,7 +100,7 @@ async def _verdict(services: Services, execution_id: UUID) -> Verdict | None:
 
 async def _matches(services: Services, execution_id: UUID, query: LogQuery) -> AsyncIterator[bytes]:
     async for lines in _pages(services, execution_id, query):
-        yield b"".join(line.written for line in lines)
+        yield as_written(lines)
 
 
 async def _pages(services: Services, execution_id: UUID, query: LogQuery) -> AsyncIterator[list[LogLine]]:

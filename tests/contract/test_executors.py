@@ -15,7 +15,7 @@ import pytest
 from platform_api.domain.jobs import JobType
 from tests.attempts import as_written, attempt_order, begin, lines_of, log_frames_of, until_lines
 from work_pools.executors.local.executor import LocalExecutor
-from work_pools.executors.protocol import AlreadyStarted, AttemptRef, EndCause, Executor, Standing
+from work_pools.executors.protocol import AlreadyStarted, AttemptRef, EndCause, Executor, Output, Standing
 
 #: Makes an executor as a worker would; all of one test share their state, like workers of one pool.
 Workers = Callable[[], Awaitable[Executor]]
@@ -107,7 +107,7 @@ async def test_output_can_be_read_while_the_script_runs(executor: Executor) -> N
 async def test_there_is_no_output_before_the_start(executor: Executor) -> None:
     order = attempt_order("true")
     await executor.prepare(order)
-    assert await executor.read_output(order.ref, 0, 1000) == b""
+    assert await executor.read_output(order.ref, 0, 1000) == Output(0, b"")
 
 
 async def test_a_script_that_overruns_its_time_is_stopped(executor: Executor) -> None:
@@ -280,4 +280,4 @@ async def test_nothing_is_left_of_what_is_discarded(executor: Executor) -> None:
     await executor.wait(ref)
     await executor.discard(ref)
     await executor.discard(ref)
-    assert await executor.read_output(ref, 0, 1000) == b""
+    assert await executor.read_output(ref, 0, 1000) == Output(0, b"")

@@ -19,7 +19,7 @@ from platform_api.domain.errors import Unavailable
 from platform_api.domain.log_frames import LogFrame, encode
 from platform_api.log_store.archive import FolderArchive
 from platform_api.log_store.store import PAGE_BYTES, PostgresLogStore
-from platform_api.ports.logs import LogChunk, LogQuery
+from platform_api.ports.logs import LogChunk, LogQuery, ResumePoint
 from platform_api.ports.signals import Channel
 from tests.logs import START_US, an_execution, chunk
 
@@ -73,7 +73,7 @@ async def test_writing_a_chunk_again_changes_nothing(store: PostgresLogStore, ex
 async def test_a_takeover_waits_for_the_write_that_is_under_way(
     store: PostgresLogStore, engine: AsyncEngine, execution: UUID
 ) -> None:
-    async def take_over() -> tuple[int, dict[str, object] | None]:
+    async def take_over() -> ResumePoint:
         async with engine.begin() as connection:
             await connection.execute(
                 update(executions).where(executions.c.id == execution).values(worker_id=OTHER_WORKER)
@@ -81,7 +81,7 @@ async def test_a_takeover_waits_for_the_write_that_is_under_way(
         return await store.resume_point(execution, 1)
 
     lines = numbered(2000)
-    (next_line, _), held = await asyncio.gather(
+    (next_line, _, _), held = await asyncio.gather(
         take_over(), store.append([chunk(execution, 0, lines)], worker_id=WORKER)
     )
     assert next_line == (2000 if held else 0)
@@ -91,11 +91,11 @@ async def test_a_takeover_waits_for_the_write_that_is_under_way(
 async def test_the_resume_point_is_behind_the_last_chunk_of_the_attempt(
     store: PostgresLogStore, execution: UUID
 ) -> None:
-    assert await store.resume_point(execution, 1) == (0, None)
+    assert await store.resume_point(execution, 1) == (0, 0, None)
     await two_attempts(store, execution)
-    assert await store.resume_point(execution, 1) == (100, {"offset": 70})
-    assert await store.resume_point(execution, 2) == (100, {"offset": 100})
-    assert await store.resume_point(execution, 3) == (100, None)
+    assert await store.resume_point(execution, 1) == (100, 10_000, {"offset": 70})
+    assert await store.resume_point(execution, 2) == (100, 10_000, {"offset": 100})
+    assert await store.resume_point(execution, 3) == (100, 10_000, None)
 
 
 async def test_readers_are_woken(store: PostgresLogStore, database_url: str, execution: UUID) -> None:
@@ -172,7 +172,7 @@ async def test_a_script_may_write_any_bytes(store: PostgresLogStore, execution: 
         LogFrame(START_US, "stdout", b"no line feed at the end", partial=True),
     ]
     frames = b"".join(encode(piece) for piece in pieces)
-    await store.append([LogChunk(execution, 1, 0, 4, frames, {})], worker_id=WORKER)
+    await store.append([LogChunk(execution, 1, 0, 4, 0, 290, frames, {})], worker_id=WORKER)
     expected = every_byte + b"\n" + "Größe\nno line feed at the end".encode()
     assert await written(store.raw(execution)) == expected
     await store.archive(execution)
@@ -222,7 +222,7 @@ class TestArchiving:
         await store.archive(execution)
         assert await self.counts(engine) == (0, 1)
         assert len(files_in(tmp_path)) == 1
-        assert await store.resume_point(execution, 1) == (100, None)
+        assert await store.resume_point(execution, 1) == (100, 10_000, None)
 
     async def test_repeating_it_changes_nothing(
         self, store: PostgresLogStore, engine: AsyncEngine, execution: UUID
@@ -240,7 +240,7 @@ class TestArchiving:
         assert await self.counts(engine) == (0, 0)
         assert files_in(tmp_path) == []
 
-    @pytest.mark.parametrize("moment", ["archive_of", "next_line", "replace_chunks"])
+    @pytest.mark.parametrize("moment", ["archive_of", "end_of", "replace_chunks"])
     async def test_a_crash_at_any_moment_is_mended_by_the_next_call(
         self,
         store: PostgresLogStore,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from platform_api.db.reports import SqlLeadership
 from platform_api.ports.reports import PENDING, RUNNING, PrefectState, Report, ReportKind
 from tests.engine_room import Room, open_room
+from tests.logs import chunk, frames
 from tests.prefect_server import PrefectServer
 from work_pools.cancels import Canceller
+from work_pools.excerpts import CALL, MOST_WAITING, Excerpts
 from work_pools.prefect_api import PrefectApi
 from work_pools.reporter import Reporter
 
@@ -68,6 +71,23 @@ class Desk:
     async def send(self) -> None:
         while await self.reporter.round():
             pass
+
+    async def shown(self, run: UUID) -> list[tuple[str, int]]:
+        """What Prefect shows of the execution's log, once the reporter has nothing more to send."""
+        await self.send()
+        while await self.reporter.show_logs():
+            pass
+        flow_run = str((await self.room.execution(run))["prefect_flow_run_id"])
+        logs = await self.post("logs/filter", logs={"flow_run_id": {"any_": [flow_run]}}, limit=200)
+        return [(log["message"], log["level"]) for log in logs]
+
+    async def write(self, run: UUID, lines: list[bytes], stream: str = "stdout") -> None:
+        """Have the execution's log hold these lines."""
+        worker = self.equipment.worker.id
+        await self.room.run_sql("UPDATE executions SET worker_id = :w WHERE id = :id", w=worker, id=run)
+        first, _, _ = await self.equipment.logs.resume_point(run, 1)
+        written = replace(chunk(run, first, lines), frames=frames(lines, first, stream))
+        await self.equipment.logs.append([written], worker_id=worker)
 
     async def history(self, run: UUID) -> list[str]:
         """The names of the states that the execution's flow run went through."""
@@ -162,6 +182,51 @@ async def test_a_prefect_that_is_away_keeps_every_report(room: Room) -> None:
         await desk.add(Report(ReportKind.CREATE, run), state(run, RUNNING))
         assert not await desk.reporter.round()
         assert await room.reports(run) == ["create", "Running"]
+
+
+class TestLogs:
+    """Prefect shows a little of what a run wrote."""
+
+    async def test_a_short_log_is_shown_when_the_run_is_over(self, desk: Desk) -> None:
+        run = await desk.run()
+        await desk.add(state(run, RUNNING))
+        await desk.write(run, [b"hello", b"\x1b[31mNUL \0 and \xff"])
+        await desk.write(run, [b"oh no"], "stderr")
+        assert await desk.shown(run) == []
+        await desk.add(state(run, COMPLETED))
+        assert await desk.shown(run) == [("hello", 20), ("\x1b[31mNUL \ufffd and \ufffd", 20), ("oh no", 30)]
+        assert len(await desk.shown(run)) == 3
+
+    async def test_of_a_long_log_the_beginning_and_the_end_are_shown(self, desk: Desk) -> None:
+        run = await desk.run()
+        await desk.write(run, [b"%d" % number for number in range(1000)])
+        await desk.write(run, [b"x" * 5000])
+        await desk.add(state(run, COMPLETED))
+        messages = [message for message, _ in await desk.shown(run)]
+        address = f"http://127.0.0.1:8080/executions/{run}"
+        between = f"[... 931 lines in between are at {address} ...]"
+        assert sorted(messages) == sorted([*map(str, range(20)), between, *map(str, range(951, 1000)), "x" * 1000])
+
+    async def test_a_burst_leaves_only_the_latest_to_be_shown(self, desk: Desk) -> None:
+        excerpts = Excerpts(desk.equipment, PrefectApi(desk.client))
+        for _ in range(3 * MOST_WAITING):
+            excerpts.expect(uuid4(), uuid4())
+        calls = 0
+        while await excerpts.send():
+            calls += 1
+        assert calls == MOST_WAITING / CALL
+
+    async def test_a_prefect_that_refuses_loses_them_and_nothing_else(self, room: Room) -> None:
+        async with httpx.AsyncClient(
+            transport=httpx.MockTransport(lambda _: httpx.Response(503)), base_url="http://prefect/"
+        ) as client:
+            desk = Desk(room, client)
+            run = await room.run_by_hand(await room.job())
+            await desk.write(run, [b"hello"])
+            excerpts = Excerpts(desk.equipment, PrefectApi(client))
+            excerpts.expect(run, uuid4())
+            assert await excerpts.send()
+            assert not await excerpts.send()
 
 
 async def test_one_process_at_a_time_reports(room: Room) -> None:

@@ -24,7 +24,7 @@ def _capture(pieces: list[bytes], stream: str = "stdout") -> list[LogFrame]:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/log"
         reading, writing = os.pipe()
-        captured = Stream(stream, reading, LogFile(path))
+        captured = Stream(stream, reading, LogFile(path, f"{folder}/ring"))
         for piece in pieces:
             os.write(writing, piece)
             captured.read()
@@ -68,10 +68,10 @@ def file_size_limit() -> Iterator[int]:
 def test_a_disk_that_is_full_costs_the_rest_of_the_log_and_leaves_whole_frames(
     tmp_path: Path, file_size_limit: int
 ) -> None:
-    log = LogFile(str(tmp_path / "log"))
-    log.append(b"a" * 60)
-    log.append(b"b" * 60)
-    log.append(b"c" * 30)
+    log = LogFile(str(tmp_path / "log"), str(tmp_path / "ring"))
+    log.append(b"a" * 60, 1, 60)
+    log.append(b"b" * 60, 1, 60)
+    log.append(b"c" * 30, 1, 30)
     assert (tmp_path / "log").read_bytes() == b"a" * 60
     assert log.error is not None
     assert log.error.startswith("The log could not be written beyond 60 bytes: ")

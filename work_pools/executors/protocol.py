@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from platform_api.domain.jobs import JobType
+from platform_api.domain.log_limits import Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,17 @@ class AttemptEnd:
     peak_memory_bytes: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A piece of what a script wrote, as frames."""
+
+    #: Where it begins: where it was asked for, or further on.
+    offset: int
+    frames: bytes
+    #: If it begins further on: how much the script had written before, dropped or not.
+    before: Count | None = None
+
+
 class AlreadyStarted(Exception):
     """This attempt has been started or sealed by somebody; adopt it instead."""
 
@@ -114,8 +126,12 @@ class Executor(Protocol):
         """Return when the attempt is over; any number of callers, at any time, before or after a restart."""
         ...
 
-    async def read_output(self, ref: AttemptRef, offset: int, size: int) -> bytes:
-        """Up to about ``size`` bytes of ``log_frames`` from ``offset``; empty when there is nothing new (yet)."""
+    async def read_output(self, ref: AttemptRef, offset: int, size: int) -> Output:
+        """Up to about ``size`` bytes of ``log_frames`` from ``offset``; empty when there is nothing new (yet).
+
+        ``offset`` is 0 or the end of a frame. Of a log past its limits the middle is dropped while it grows; who
+        asks for what is gone gets what is left behind it.
+        """
         ...
 
     async def stop(self, ref: AttemptRef, cause: EndCause) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 from platform_api.domain.jobs import JobType
 from platform_api.domain.log_frames import HEADER, LONGEST_PIECE
-from work_pools.executors.local import discarding, processes, result_document
+from platform_api.domain.log_limits import LogLimits
+from work_pools.executors.local import discarding, log_segments, processes, result_document
 from work_pools.executors.local.launcher_link import BASE_PYTHON, LauncherGone, LauncherLink
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.protocol import (
@@ -24,6 +25,7 @@ from work_pools.executors.protocol import (
     AttemptOrder,
     AttemptRef,
     EndCause,
+    Output,
     Standing,
 )
 
@@ -47,8 +49,9 @@ _POLL_SECONDS = 0.1
 class LocalExecutor:
     """Keeps a launcher, and finds everything else again in run directories."""
 
-    def __init__(self, runs_folder: Path) -> None:
+    def __init__(self, runs_folder: Path, log_limits: LogLimits = LogLimits()) -> None:
         self._runs_folder = runs_folder.resolve()
+        self._log_limits = log_limits
         self._link: LauncherLink | None = None
         self._linking = asyncio.Lock()
         self._next_sweep = 0.0
@@ -128,11 +131,11 @@ class LocalExecutor:
             await asyncio.sleep(_POLL_SECONDS)
         return _end(ref, {"cause": "lost", "ended_us": _now_us(), "error": "Nothing is kept of this attempt."})
 
-    async def read_output(self, ref: AttemptRef, offset: int, size: int) -> bytes:
-        """Straight from the shim's file; never so few bytes that the largest frame would not fit."""
-        with suppress(FileNotFoundError):
-            return _read_at(self._directory(ref).log, offset, max(size, HEADER.size + LONGEST_PIECE))
-        return b""
+    async def read_output(self, ref: AttemptRef, offset: int, size: int) -> Output:
+        """Straight from the shim's files; never so few bytes that the largest frame would not fit."""
+        directory = self._directory(ref)
+        found = log_segments.read(directory.log, directory.log_ring, offset, max(size, HEADER.size + LONGEST_PIECE))
+        return Output(found.offset, found.frames, found.before)
 
     async def stop(self, ref: AttemptRef, cause: EndCause) -> None:
         """Leave the cause and signal the shim; one that is just starting looks for the cause itself."""
@@ -169,10 +172,10 @@ class LocalExecutor:
     async def _order(self, directory: RunDirectory, order: AttemptOrder) -> int | None:
         interpreter, script_name = _INTERPRETERS[order.type]
         command = [interpreter, f"{directory.code(str(order.claim))}/{script_name}", *order.arguments]
-        limits = (order.timeout_seconds, order.grace_seconds)
+        seconds, env = (order.timeout_seconds, order.grace_seconds), _environment(directory, order)
         link = await self._live_link()
         async with asyncio.timeout(_ANSWER_SECONDS):
-            return await link.order(directory.path, str(order.claim), command, _environment(directory, order), limits)
+            return await link.order(directory.path, str(order.claim), command, env, seconds, self._log_limits)
 
     async def _began(self, directory: RunDirectory, shim: dict[str, Any]) -> datetime:
         """When the script of a known shim began; the shim is at most about to say so."""
@@ -240,14 +243,6 @@ def _allow_many_descriptors() -> None:
     """Each attempt that is waited for takes one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _read_at(path: str, offset: int, size: int) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.pread(descriptor, size, offset)
-    finally:
-        os.close(descriptor)
 
 
 def _moment(microseconds: int) -> datetime:

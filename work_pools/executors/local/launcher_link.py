@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import work_pools
+from platform_api.domain.log_limits import LogLimits
 from work_pools.executors.local.orders import Answer, Order
 
 #: The platform's own interpreter without its virtual environment: what scripts run with, too.
@@ -55,7 +56,13 @@ class LauncherLink:
         return link
 
     async def order(
-        self, directory: str, claim: str, command: Sequence[str], env: Mapping[str, str], limits: tuple[float, float]
+        self,
+        directory: str,
+        claim: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        seconds: tuple[float, float],
+        log: LogLimits,
     ) -> int | None:
         """Have a shim run this; its start in microseconds, None when somebody else has started or sealed it."""
         if self.is_gone:
@@ -63,7 +70,7 @@ class LauncherLink:
         number = next(self._numbers)
         answered: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
-        self._orders.write(Order(number, directory, claim, list(command), dict(env), *limits).encode())
+        self._orders.write(Order(number, directory, claim, list(command), dict(env), *seconds, *log).encode())
         return await answered
 
     async def close(self) -> None:

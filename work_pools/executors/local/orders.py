@@ -23,6 +23,8 @@ class Order(NamedTuple):
     env: dict[str, str]
     timeout_seconds: float
     grace_seconds: float
+    log_head_bytes: int
+    log_tail_bytes: int
 
     def __repr__(self) -> str:
         """Without the secret values in ``env``."""

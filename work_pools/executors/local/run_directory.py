@@ -1,10 +1,11 @@
 """The folder of one attempt: the only word between a script's shim and whichever worker asks about it.
 
     code/<claim>/     what runs                       log-0         frames of both streams as they arrived
-    work/             its current folder and home     session       the script's own process and its start
-    ready-<claim>     may be started by that claim    exit          how it ended; there once it is over
-    sealed-<claim>    may not be any more             stop          the cause why a worker wants it ended
-    started           which shim watches it           spare         room for ``exit`` on a full disk
+    work/             its current folder and home     log-ring/     the end of a long log; see ``log_segments``
+    ready-<claim>     may be started by that claim    session       the script's own process and its start
+    sealed-<claim>    may not be any more             exit          how it ended; there once it is over
+    started           which shim watches it           stop          the cause why a worker wants it ended
+                                                      spare         room for ``exit`` on a full disk
 
 An attempt starts when a shim takes its claim's token: renames it, writes into it who it is, and links it to
 ``started``, which only one can do. A takeover removes what tokens it finds before it looks for ``started``, so
@@ -34,6 +35,7 @@ class RunDirectory:
         self.path = path
         self.work = self.at("work")
         self.log = self.at("log-0")
+        self.log_ring = self.at("log-ring")
         self.started = self.at("started")
         self.stop = self.at("stop")
         self.discarded = self.at("discarded")

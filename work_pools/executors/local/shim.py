@@ -11,6 +11,7 @@ import resource
 import time
 from typing import Any
 
+from platform_api.domain.log_limits import LogLimits
 from work_pools.executors.local import processes, result_document
 from work_pools.executors.local.capture import LogFile
 from work_pools.executors.local.orders import Answer, Order
@@ -29,7 +30,7 @@ def run(order: Order, answers: int) -> None:
         return
     try:
         work = os.open(directory.work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        log = LogFile(directory.log)
+        log = LogFile(directory.log, directory.log_ring, LogLimits(order.log_head_bytes, order.log_tail_bytes))
         processes.adopt_orphans()
         watch.begin(spawn(order, directory), log)
     except (NotStarted, OSError) as error:
