@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 JOB_DISABLED = "The job was disabled"
@@ -28,7 +28,7 @@ def waits_for(occupant: UUID) -> str:
 
 def replaced_by(tick: datetime) -> str:
     """Why a missed tick is not made up for."""
-    return f"Missed: replaced by the run of {tick.isoformat()}"
+    return f"Missed: replaced by the run of {_moment(tick)}"
 
 
 def beyond_catch_up(most: int) -> str:
@@ -38,7 +38,7 @@ def beyond_catch_up(most: int) -> str:
 
 def due_at(tick: datetime) -> str:
     """What Prefect shows of a tick that it has not proposed itself."""
-    return f"Due at {tick.isoformat()}"
+    return f"Due at {_moment(tick)}"
 
 
 def cancelled_by(person: str | None) -> str:
@@ -64,3 +64,7 @@ def killed_by(number: int) -> str:
         return f"Killed by {signal.Signals(number).name}"
     except ValueError:
         return f"Killed by signal {number}"
+
+
+def _moment(tick: datetime) -> str:
+    return f"{tick.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
