@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
-from platform_api.ports.logs import LogStore
+from platform_api.ports.logs import LogChunk, LogStore
 from work_pools.executors.protocol import AttemptRef, Executor
 from work_pools.log_tail import LogTail, Position
 from work_pools.loops import until_done
@@ -69,10 +69,20 @@ class LogShipper:
             if tail.stored is None:
                 tail.stored = Position.resumed(*await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
             chunks.extend(await tail.read(self._executor))
-        held = await self._logs.append(chunks, worker_id=self._worker_id) if chunks else set()
+        held = await self._append(tails, chunks) if chunks else set()
         for tail in tails:
             self._conclude(tail, is_lost=bool(tail.chunks) and tail.ref.execution_id not in held, over=draining)
         return any(not tail.exhausted for tail in tails if tail.ref in self._tails)
+
+    async def _append(self, tails: list[LogTail], chunks: list[LogChunk]) -> set[UUID]:
+        try:
+            return await self._logs.append(chunks, worker_id=self._worker_id)
+        except Exception:
+            # They may be stored all the same, when the confirmation was lost with the connection: then a longer
+            # chunk at the same place would be left out as known. The store says where to go on.
+            for tail in tails:
+                tail.stored = None
+            raise
 
     def _conclude(self, tail: LogTail, *, is_lost: bool, over: set[AttemptRef]) -> None:
         """Move on; a tail ends when its attempt was over before it was read dry, or when another worker has it."""
