@@ -24,6 +24,8 @@ HELD = """
     WHERE w.pid = %s AND e.status IN ('queued', 'running', 'retrying')
 """
 
+SERVES = "SELECT 1 FROM workers WHERE pid = %s AND stopped_at IS NULL"
+
 
 class Pool:
     """The platform's one, with a second worker on it."""
@@ -32,6 +34,14 @@ class Pool:
         self.client = client
         self.second = second
         self._database_url = access(platform).database_url
+
+    def until_served(self) -> None:
+        """The second worker takes a while to load."""
+        deadline = time.monotonic() + 30
+        with psycopg.connect(self._database_url, autocommit=True) as connection:
+            while connection.execute(SERVES, [self.second.process.pid]).fetchone() is None:
+                assert time.monotonic() < deadline, "the second worker does not come"
+                time.sleep(0.1)
 
     def held_by(self, pid: int) -> int:
         """How many runs a worker has."""
@@ -66,6 +76,7 @@ def pool(platform: Platform) -> Iterator[Pool]:
 def test_a_second_worker_takes_over_a_dead_ones_runs_within_five_seconds(pool: Pool) -> None:
     body = {"name": f"long {uuid.uuid4()}", "type": "shell", "script": SCRIPT, "concurrency": "allow"}
     job = pool.client.post("/jobs", json=body).raise_for_status().json()["job_id"]
+    pool.until_served()
     runs = pool.run_until_it_has_enough(job)
     dead = pool.second.process.pid
     pool.second.kill()
