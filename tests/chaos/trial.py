@@ -85,9 +85,12 @@ def run(home: Path, trial: Trial) -> Verdict:
 def _verdict(
     trial: Trial, ticks: Sequence[Tick], witness: Witness, surroundings: Surroundings, reader: Reader
 ) -> Verdict:
-    faults = [fault for tick in ticks for fault in oracle.faults_of(tick, witness.starts)]
-    faults += oracle.started_twice(witness.starts)
-    faults += oracle.unknown(witness.starts, reader.known(list(witness.starts)))
+    # Jobs go on ticking; who starts from here on is no part of the judgement.
+    heard = {id_: list(starts) for id_, starts in list(witness.starts.items())}
+    judged = {execution["execution_id"] for tick in ticks for execution in tick.executions}
+    faults = [fault for tick in ticks for fault in oracle.faults_of(tick, heard)]
+    faults += oracle.started_twice(heard)
+    faults += oracle.unknown(heard, judged.union(reader.known(heard.keys() - judged)))
     return Verdict(trial, ticks, faults, surroundings.happened, _latencies(ticks, witness))
 
 
