@@ -3,6 +3,7 @@
 #   make demo [ARGS=--exit]   the whole platform with sample jobs
 #   make test [ARGS=...]      every test that this machine can run
 #   make lint                 ruff, mypy, import-linter
+#   make chaos [ARGS=...]     ten minutes of kill -9 while 200 jobs tick; ends with 1 at a run lost or doubled
 #   make bench                measurements; they gate nothing
 #   make lock                 resolve the requirements anew
 #   make clean                remove what make made; the state in .job-platform stays
@@ -24,7 +25,7 @@ NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	if "$$candidate" -c '$(NEW_ENOUGH)' >/dev/null 2>&1; then command -v "$$candidate"; break; fi; done)
 
-.PHONY: help demo test lint bench lock clean
+.PHONY: help demo test lint chaos bench lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -39,6 +40,9 @@ lint: $(VENV)/develops
 	@echo "==> ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@echo "==> mypy"; $(BIN)/mypy
 	@echo "==> import-linter"; $(BIN)/lint-imports
+
+chaos: $(VENV)/develops
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(VENV)/develops
 	@$(BIN)/python -m bench $(ARGS)

@@ -108,7 +108,10 @@ class Room:
 
     async def worker(self, executor: Executor | None = None, **changed: Any) -> Worker:
         """Start one more worker."""
-        equipment = self.equipment(executor, **changed)
+        return await self.serve(self.equipment(executor, **changed))
+
+    async def serve(self, equipment: Equipment) -> Worker:
+        """Start a worker with this equipment."""
         card = WorkerCard(equipment.worker.id, equipment.worker.name, POOL, "here", 1, "0")
         worker = Worker(Engine(equipment, card), equipment, equipment.executor)
         self.workers.append(worker)

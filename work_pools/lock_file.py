@@ -20,8 +20,11 @@ class LockFiles:
         if self._held is not None:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._held = os.open(self._path(worker_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        unlocked = self._path(worker_id).with_suffix(".new")
+        self._held = os.open(unlocked, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._held, fcntl.LOCK_EX)
+        # Gets its name locked: another worker that finds it free would take it for that of a dead one and remove it.
+        unlocked.rename(self._path(worker_id))
 
     def release(self) -> None:
         """Die; the file stays for whoever adopts the scripts that still run."""

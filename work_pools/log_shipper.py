@@ -9,7 +9,7 @@ import time
 from uuid import UUID
 
 from platform_api.domain.log_limits import LogLimits
-from platform_api.ports.logs import LogStore
+from platform_api.ports.logs import LogChunk, LogStore
 from work_pools.executors.protocol import AttemptRef, Executor
 from work_pools.log_tail import LogTail, Position
 from work_pools.loops import until_done
@@ -109,9 +109,19 @@ class LogShipper:
 
     async def _store(self, tails: list[LogTail], over: set[AttemptRef]) -> None:
         chunks = [chunk for tail in tails for chunk in tail.chunks]
-        held = await self._logs.append(chunks, worker_id=self._worker_id) if chunks else set()
+        held = await self._append(tails, chunks) if chunks else set()
         for tail in tails:
             self._conclude(tail, is_lost=bool(tail.chunks) and tail.ref.execution_id not in held, over=over)
+
+    async def _append(self, tails: list[LogTail], chunks: list[LogChunk]) -> set[UUID]:
+        try:
+            return await self._logs.append(chunks, worker_id=self._worker_id)
+        except Exception:
+            # They may be stored all the same, when the confirmation was lost with the connection: then a longer
+            # chunk at the same place would be left out as known. The store says where to go on.
+            for tail in tails:
+                tail.stored = None
+            raise
 
     def _conclude(self, tail: LogTail, *, is_lost: bool, over: set[AttemptRef]) -> None:
         """Move on; a tail ends when its attempt was over before it was read dry, or when another worker has it."""

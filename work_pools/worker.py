@@ -46,7 +46,7 @@ class ScriptWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ScriptWorkerR
         """Poll once. Nothing is submitted here: the engine claims in our database and starts on time."""
         if self._has_successfully_synced:
             responses = await self._get_scheduled_flow_runs()
-            proposals = [proposal for response in responses if (proposal := _proposal(response))]
+            proposals = [proposal for response in responses if (proposal := proposal_of(response))]
             if proposals:
                 await self._engine.propose(proposals)
         self._last_polled_time = datetime.now(UTC)
@@ -85,14 +85,19 @@ async def serve_prefect(engine: Engine, equipment: Equipment) -> None:
         await worker.start(printer=logger.info)
 
 
-def _proposal(response: WorkerFlowRunResponse) -> Proposal | None:
+def proposal_of(response: WorkerFlowRunResponse) -> Proposal | None:
     """What Prefect wants, in our words; flow runs of deployments that are not ours are left alone."""
     run = response.flow_run
     moment = run.next_scheduled_start_time or run.expected_start_time
     job_id = _job_id(run.parameters)
     if moment is None or job_id is None:
         return None
-    return Proposal(run.id, job_id, moment, by_hand=not run.auto_scheduled)
+    return Proposal(run.id, job_id, _plain(moment), by_hand=not run.auto_scheduled)
+
+
+def _plain(moment: datetime) -> datetime:
+    """Prefect's moments are of a subclass of ``datetime`` whose differences are not divided like others."""
+    return datetime.fromtimestamp(moment.timestamp(), UTC)
 
 
 def _job_id(parameters: dict[str, Any]) -> UUID | None:

@@ -68,18 +68,17 @@ Beside = Callable[[Running], Awaitable[int | None]]
 class PlatformStart:
     """One start of the platform, step by step."""
 
-    def __init__(self, settings: Settings, options: Options, home: Home, progress: Progress) -> None:
+    def __init__(self, settings: Settings, options: Options, supervisor: Supervisor) -> None:
         self._settings = settings
         self._address = Address(options.host, options.port)
-        self._home = home
-        self._progress = progress
+        self._home = home = supervisor.home
+        self._progress = supervisor.progress
         self._cluster = _cluster(settings, home)
         self._access = _access(settings, options, home, self._cluster)
-        self.supervisor = Supervisor(home, progress)
+        self.supervisor = supervisor
 
     async def run(self) -> Running:
         """Everything from an empty or a used home to the first healthy answer."""
-        await self.supervisor.end_leftovers()
         if not port_is_free(self._address.host, self._address.port):
             raise StartFailed(f"port {self._address.port} of {self._address.host} is in use; take another: --port")
         write_private_json(self._home.path / "prefect.json", _prefect_door(self._access))
@@ -209,16 +208,20 @@ async def serve(settings: Settings, options: Options, beside: Beside | None = No
     home.prepare()
     with home.locked():
         stop = _stop_signals()
-        start = PlatformStart(settings, options, home, progress)
+        supervisor = Supervisor(home, progress)
         try:
-            return await _until_stopped(_serve(start, stop, beside), stop)
+            return await _until_stopped(_serve(settings, options, supervisor, stop, beside), stop)
         finally:
-            await start.supervisor.stop()
+            await supervisor.stop()
             progress.say("everything is stopped")
 
 
-async def _serve(start: PlatformStart, stop: asyncio.Event, beside: Beside | None) -> int:
-    running = await start.run()
+async def _serve(
+    settings: Settings, options: Options, supervisor: Supervisor, stop: asyncio.Event, beside: Beside | None
+) -> int:
+    # Before ports are chosen: those of last time are free once nobody is left, and whoever knows them can go on.
+    await supervisor.end_leftovers()
+    running = await PlatformStart(settings, options, supervisor).run()
     running.progress.say(f"ready: {running.base_url} (keys: {running.home.credentials}, logs: {running.home.logs})")
     status = await beside(running) if beside is not None else None
     if status is not None:

@@ -65,8 +65,8 @@ class Supervisor:
     """The children of one ``up``."""
 
     def __init__(self, home: Home, progress: Progress) -> None:
-        self._home = home
-        self._progress = progress
+        self.home = home
+        self.progress = progress
         self._kept: list[_Kept] = []
         self._phase = "starting"
         self._stopping = asyncio.Event()
@@ -74,11 +74,11 @@ class Supervisor:
 
     async def end_leftovers(self, grace_seconds: float = LEFTOVER_GRACE_SECONDS) -> None:
         """Wait for the children of a supervisor that was killed, then kill them; nobody else is touched."""
-        report = FileSupervision(self._home.children).report()
+        report = FileSupervision(self.home.children).report()
         known = [Identity(c.pid, c.started) for c in report.children if c.pid and c.started] if report else []
         ended = await asyncio.to_thread(end_leftovers, known, grace_seconds)
         if ended:
-            self._progress.say(f"the last `up` was killed: ended {len(ended)} process(es) that it left")
+            self.progress.say(f"the last `up` was killed: ended {len(ended)} process(es) that it left")
 
     async def add(self, plan: ChildPlan) -> Child:
         """Start a child and keep it running."""
@@ -110,8 +110,8 @@ class Supervisor:
         name = kept.child.plan.name
         kept.status, kept.last_end, kept.last_end_at = "waiting", end, datetime.now(UTC)
         self._write()
-        self._progress.say(f"{name} ended ({end}); it is started again in {delay:g} s. Its last words:")
-        self._progress.say(kept.child.last_words(800))
+        self.progress.say(f"{name} ended ({end}); it is started again in {delay:g} s. Its last words:")
+        self.progress.say(kept.child.last_words(800))
         if await self._stops_within(delay):
             return
         kept.restarts += 1
@@ -119,9 +119,9 @@ class Supervisor:
             await self._start(kept)
         except OSError as error:
             # No memory or no disk for now: its end is found again at once, and the pause grows.
-            self._progress.say(f"{name} could not be started: {error}")
+            self.progress.say(f"{name} could not be started: {error}")
         else:
-            self._progress.say(f"{name} started again (restart {kept.restarts})")
+            self.progress.say(f"{name} started again (restart {kept.restarts})")
 
     async def _stops_within(self, seconds: float) -> bool:
         try:
@@ -154,7 +154,7 @@ class Supervisor:
         self._stopping.set()
         self._write()
         for kept in sorted(self._kept, key=lambda kept: STOP_ORDER.index(kept.child.plan.name)):
-            with self._progress.step(kept.child.plan.name, "stopping", "stopped"):
+            with self.progress.step(kept.child.plan.name, "stopping", "stopped"):
                 # A child that is just being started again ends its start first, so none slips through.
                 await asyncio.gather(kept.child.stop(), *([kept.task] if kept.task else []))
                 await kept.child.stop()
@@ -166,7 +166,7 @@ class Supervisor:
     def _write(self) -> None:
         report = SupervisorReport(self._phase, [kept.report() for kept in self._kept], os.getpid())
         try:
-            write_private_json(self._home.children, report.to_json())
+            write_private_json(self.home.children, report.to_json())
         except OSError as error:
             # A full disk must not end the supervision; the report is behind meanwhile.
-            self._progress.say(f"the state of the processes could not be written: {error}")
+            self.progress.say(f"the state of the processes could not be written: {error}")

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from platform_api.domain.retries import RetryPolicy
-from platform_api.ports.logs import LogQuery
+from platform_api.ports.logs import LogChunk, LogQuery
 from tests.engine_room import Room, open_room, until
 from tests.scripted_executor import ScriptedExecutor
 
@@ -141,3 +142,27 @@ async def test_a_run_that_its_worker_lost_sight_of_is_found_again(room: Room) ->
     await room.run_sql("INSERT INTO attempts (execution_id, attempt, status) VALUES (:i, 1, 'running')", i=run)
     await room.until_status(run, "success")
     assert len(room.machine.starts) == 1
+
+
+async def test_a_log_is_whole_although_the_store_died_before_it_confirmed(room: Room) -> None:
+    equipment = room.equipment()
+    logs, run = equipment.logs, await room.run_by_hand(await room.job("say one\nhold"))
+    append = logs.append
+
+    async def append_and_die(chunks: list[LogChunk], *, worker_id: UUID) -> set[UUID]:
+        await append(chunks, worker_id=worker_id)
+        monkey.setattr(logs, "append", append)
+        room.machine.running(run).write("two")
+        raise ConnectionError("the confirmation is lost")
+
+    with pytest.MonkeyPatch.context() as monkey:
+        monkey.setattr(logs, "append", append_and_die)
+        await room.serve(equipment)
+        await started(room, 1)
+
+        async def both_are_there() -> bool:
+            return [line.text for line in (await logs.page(run, LogQuery())).lines] == ["one", "two"]
+
+        await until(both_are_there)
+    room.machine.running(run).finish(exit_code=0)
+    await room.until_status(run, "success")
