@@ -9,6 +9,7 @@ from platform_api.ports.logs import LogStore
 from work_pools.executors.protocol import AttemptRef, Executor
 from work_pools.log_tail import LogTail, Position
 from work_pools.loops import until_done
+from work_pools.masking import Masker
 
 #: A line is stored after this long at the latest, and sooner while few scripts run.
 LONGEST_PAUSE_SECONDS = 1.0
@@ -34,12 +35,12 @@ class LogShipper:
         self._wake = asyncio.Event()
         self._fresh = False
 
-    def add(self, ref: AttemptRef, *, fresh: bool) -> None:
-        """Begin to ship; ``fresh`` when nothing of the execution can have been stored yet."""
+    def add(self, ref: AttemptRef, masker: Masker, *, fresh: bool) -> None:
+        """Begin to ship through ``masker``; ``fresh`` when nothing of the execution can have been stored yet."""
         if not self._tails:
             self._fresh = True
             self._wake.set()
-        self._tails[ref] = LogTail(ref, Position(0, 0) if fresh else None)
+        self._tails[ref] = LogTail(ref, Position(0, 0) if fresh else None, masker)
 
     async def drain(self, ref: AttemptRef) -> str | None:
         """Ship the rest of an attempt that is over; returns the last line it wrote to stderr, if any."""
@@ -68,7 +69,7 @@ class LogShipper:
         for tail in tails:
             if tail.stored is None:
                 tail.stored = Position.resumed(*await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
-            chunks.extend(await tail.read(self._executor))
+            chunks.extend(await tail.read(self._executor, last=tail.ref in draining))
         held = await self._logs.append(chunks, worker_id=self._worker_id) if chunks else set()
         for tail in tails:
             self._conclude(tail, is_lost=bool(tail.chunks) and tail.ref.execution_id not in held, over=draining)
