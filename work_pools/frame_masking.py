@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import NamedTuple
 
-from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, LogFrame, encode
+from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, PARTIAL, STDERR, LogFrame, encode
 from work_pools.masking import NOTHING, Carry, Cover, Masker
 
-#: A frame and where it ends in the bytes that were read.
-Read = tuple[LogFrame, int]
+#: See ``log_frames.places``.
+Place = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,58 +39,54 @@ class Held:
 NOTHING_HELD = Held()
 
 
-class Mark(NamedTuple):
-    """A frame as it is stored, where it ends in ``Portion.data``, and what was read and is held behind it."""
-
-    frame: LogFrame
-    end: int
-    behind: int
-    held: Held
-
-
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """Frames to be stored, for frames that were read up to ``behind``."""
+    """Frames to be stored for those that were read up to ``behind``, and what is held from there on."""
 
-    data: bytes
-    marks: Sequence[Mark]
+    frames: bytes
+    lines: int
     behind: int
     held: Held
+    #: The last line on stderr that says something.
+    error: bytes | None = None
 
 
-def portion(masker: Masker, buffer: bytes, read: Sequence[Read], held: Held, offset: int) -> Portion:
-    """What may be stored of the frames ``read`` from ``buffer``, which begins at ``offset`` of the output.
+def portion(masker: Masker, buffer: bytes, places: Sequence[Place], held: Held, offset: int, more: bool) -> Portion:
+    """What may be stored of the frames at ``places`` in ``buffer``, which begins at ``offset`` of the output.
 
-    An unfinished line at the very end whose last bytes could begin a secret is left to be read again.
+    An unfinished line at the very end (``more`` says that it is not) is left to be read again while its last bytes
+    could begin a secret.
     """
-    covers = masker.covers(buffer)
-    if not covers and not held and not (masker and any(frame.partial for frame, _ in read)):
-        marks = [Mark(frame, end, offset + end, held) for frame, end in read]
-        end = read[-1][1] if read else 0
-        return Portion(buffer[:end], marks, offset + end, held)
+    end = places[-1][3] if places else 0
+    unfinished = any(place[1] & PARTIAL for place in places)
+    covers = masker.covers(buffer[:end]) if not unfinished else []
+    if not covers and not held and not (masker and unfinished):
+        return Portion(buffer[:end], len(places), offset + end, held, _last_error(buffer, places))
     work = _Masking(masker, covers, held, offset)
-    for number, (frame, end) in enumerate(read, start=1):
-        if number == len(read) and work.is_undecided(frame):
+    for number, place in enumerate(places, start=1):
+        if number == len(places) and not more and work.is_undecided(buffer, place):
             break
-        work.add(frame, end)
+        work.add(buffer, place)
     return work.portion()
 
 
-def last_portion(masker: Masker, read: Sequence[Read], held: Held, offset: int) -> Portion:
+def last_portion(masker: Masker, buffer: bytes, places: Sequence[Place], held: Held, offset: int) -> Portion:
     """What is left when nothing follows any more: at most one frame that was left, and what is held."""
     work = _Masking(masker, [], held, offset)
-    for frame, end in read:
-        work.add(frame, end, final=True)
+    for place in places:
+        work.add(buffer, place, final=True)
     for stream in ("stdout", "stderr"):
         if work.held.of(stream):
-            work.add(LogFrame(time.time_ns() // 1000, stream, b"", partial=True), work.read, final=True)
+            work.let_out(LogFrame(time.time_ns() // 1000, stream, b"", partial=True), final=True)
     return work.portion()
 
 
-def replayed(masker: Masker, frame: LogFrame, held: Held, at: int) -> Held:
-    """What is held behind a frame whose own bytes were stored before."""
-    _, carry = masker.feed(held.of(frame.stream), frame.data, final=not frame.partial)
-    return held.after(frame.stream, carry, at)
+def replayed(masker: Masker, buffer: bytes, places: Iterable[Place], held: Held, offset: int) -> Held:
+    """What is held behind frames that were stored, or held, before."""
+    work = _Masking(masker, [], held, offset)
+    for place in places:
+        work.add(buffer, place)
+    return work.held
 
 
 class _Masking:
@@ -99,34 +94,57 @@ class _Masking:
 
     def __init__(self, masker: Masker, covers: list[Cover], held: Held, offset: int) -> None:
         self._masker, self._covers, self._offset = masker, covers, offset
-        self._data = bytearray()
-        self._marks: list[Mark] = []
+        self._frames = bytearray()
+        self._lines = 0
+        self._error: bytes | None = None
+        self._read = 0
         self.held = held
-        #: How far the buffer has been read.
-        self.read = 0
 
-    def is_undecided(self, frame: LogFrame) -> bool:
-        return frame.partial and bool(self._masker.feed(self.held.of(frame.stream), frame.data)[1])
+    def is_undecided(self, buffer: bytes, place: Place) -> bool:
+        _, flags, begin, end = place
+        return bool(flags & PARTIAL) and self._masker.holds(self.held.of(_stream(flags)), buffer[begin:end])
 
-    def add(self, frame: LogFrame, end: int, *, final: bool = False) -> None:
-        carry = self.held.of(frame.stream)
-        frames = [frame]
-        # A complete line in which nothing was found, the header included: nearly every line there is.
-        if frame.partial or carry or self._is_touched(end):
-            data, carry = self._masker.feed(carry, frame.data, final=final or not frame.partial)
-            self.held = self.held.after(frame.stream, carry, self._offset + self.read)
-            frames = list(_pieces(frame, data))
-        self.read = end
-        for piece in frames:
-            self._data += encode(piece)
-            self._marks.append(Mark(piece, len(self._data), self._offset + end, self.held))
+    def add(self, buffer: bytes, place: Place, *, final: bool = False) -> None:
+        timestamp_us, flags, begin, end = place
+        stream = _stream(flags)
+        # A complete line in which nothing was found: nearly every line there is.
+        if not flags & PARTIAL and not self.held.of(stream) and not self._is_touched(begin, end):
+            self._store(buffer[begin - HEADER.size : end], flags, buffer[begin:end])
+        else:
+            self.let_out(LogFrame(timestamp_us, stream, buffer[begin:end], bool(flags & PARTIAL)), final=final)
+        self._read = end
 
-    def _is_touched(self, end: int) -> bool:
-        place = bisect_left(self._covers, end, key=attrgetter("start"))
-        return place > 0 and self._covers[place - 1].end > self.read + HEADER.size
+    def let_out(self, frame: LogFrame, *, final: bool = False) -> None:
+        """What can be shown of what is held and of this frame."""
+        data, carry = self._masker.feed(self.held.of(frame.stream), frame.data, final=final or not frame.partial)
+        self.held = self.held.after(frame.stream, carry, self._offset + self._read)
+        for piece in _pieces(frame, data):
+            self._store(encode(piece), STDERR if frame.stream == "stderr" else 0, piece.data)
+
+    def _store(self, encoded: bytes, flags: int, data: bytes) -> None:
+        self._frames += encoded
+        self._lines += 1
+        if flags & STDERR and data.strip():
+            self._error = data
+
+    def _is_touched(self, begin: int, end: int) -> bool:
+        place = bisect_left(self._covers, end, key=_start)
+        return place > 0 and self._covers[place - 1].end > begin
 
     def portion(self) -> Portion:
-        return Portion(bytes(self._data), self._marks, self._offset + self.read, self.held)
+        return Portion(bytes(self._frames), self._lines, self._offset + self._read, self.held, self._error)
+
+
+_start = attrgetter("start")
+
+
+def _stream(flags: int) -> str:
+    return "stderr" if flags & STDERR else "stdout"
+
+
+def _last_error(buffer: bytes, places: Sequence[Place]) -> bytes | None:
+    said = (buffer[begin:end] for _, flags, begin, end in reversed(places) if flags & STDERR)
+    return next((data for data in said if data.strip()), None)
 
 
 def _pieces(frame: LogFrame, data: bytes) -> Iterator[LogFrame]:

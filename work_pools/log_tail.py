@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 
-from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, BrokenFrame, LogFrame, decode
+from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, BrokenFrame, places
 from platform_api.ports.logs import LogChunk
 from work_pools.executors.protocol import AttemptRef, Executor
-from work_pools.frame_masking import NOTHING_HELD, Held, Portion, last_portion, portion, replayed
+from work_pools.frame_masking import NOTHING_HELD, Held, Place, Portion, last_portion, portion, replayed
 from work_pools.masking import TRANSPARENT, Masker
 from work_pools.messages import LONGEST_LINE
 
 logger = logging.getLogger(__name__)
 
-#: One chunk holds about this much, and always at least one frame.
+#: No frame is begun in a chunk beyond this.
 CHUNK_BYTES = 64 * 1024
 #: Two of the longest frames: what an unfinished line waits for is in one reading with it.
 READ_BYTES = 2 * (LONGEST_PIECE + HEADER.size)
@@ -88,17 +88,17 @@ class LogTail:
 
     async def _replay(self, executor: Executor, position: Position) -> Position:
         """Know again what was held when the last chunk was stored."""
+        if position.replay_from is None:
+            return position
         at, held = position.replay_from, NOTHING_HELD
-        while at is not None and at < position.offset:
-            begin = 0
-            for frame, end in self._frames(await self._buffer(executor, at), at):
-                if at + end <= position.offset:
-                    held = replayed(self.masker, frame, held, at + begin)
-                    begin = end
-            if begin == 0:
+        while at < position.offset:
+            buffer = (await self._buffer(executor, at))[: position.offset - at]
+            places = self._places(buffer, at)
+            if not places:
                 break
-            at += begin
-        return replace(position, held=held, replay_from=None) if position.replay_from is not None else position
+            held = replayed(self.masker, buffer, places, held, at)
+            at += places[-1][3]
+        return replace(position, held=held, replay_from=None)
 
     async def _buffer(self, executor: Executor, offset: int) -> bytes:
         try:
@@ -119,49 +119,41 @@ class LogTail:
         self.chunks = []
 
     def _cut(self, buffer: bytes, position: Position) -> Position:
-        """Cut whole frames into chunks and return the position behind them."""
-        read = self._frames(buffer, position.offset)
-        return self._store(portion(self.masker, buffer, read, position.held, position.offset), position)
+        """Make a chunk of whole frames and return the position behind them."""
+        places = self._places(buffer, position.offset)
+        begun = [place for place in places if place[2] - HEADER.size < CHUNK_BYTES]
+        more = len(begun) < len(places)
+        return self._chunk(portion(self.masker, buffer, begun, position.held, position.offset, more), position)
 
     def _finish(self, buffer: bytes, position: Position) -> Position:
         """Nothing follows any more."""
-        read = self._frames(buffer, position.offset)
-        return self._store(last_portion(self.masker, read, position.held, position.offset), position)
+        places = self._places(buffer, position.offset)
+        return self._chunk(last_portion(self.masker, buffer, places, position.held, position.offset), position)
 
-    def _frames(self, buffer: bytes, offset: int) -> list[tuple[LogFrame, int]]:
-        read: list[tuple[LogFrame, int]] = []
+    def _places(self, buffer: bytes, offset: int) -> list[Place]:
+        found: list[Place] = []
         try:
-            for frame in decode(buffer):
-                read.append(frame)
+            for place in places(buffer):
+                found.append(place)
         except BrokenFrame:
-            self._break(offset + (read[-1][1] if read else 0))
-        return read
+            self._break(offset + (found[-1][3] if found else 0))
+        return found
 
-    def _store(self, portion: Portion, position: Position) -> Position:
-        """Cut what may be stored into chunks."""
-        begin = end = lines = 0
-        last, behind, held = position.last_error_line, position.offset, position.held
-        for frame, following, behind_frame, held_behind in portion.marks:
-            if end - begin >= CHUNK_BYTES:
-                position = self._chunk(portion.data[begin:end], lines, _moved(position, behind, held, last))
-                begin, lines = end, 0
-            end, behind, held = following, behind_frame, held_behind
-            lines += 1
-            if frame.stream == "stderr" and frame.data.strip():
-                last = _readable(frame.data)
-        position = _moved(position, portion.behind, portion.held, last)
-        return self._chunk(portion.data[begin:end], lines, position) if lines else position
-
-    def _chunk(self, frames: bytes, lines: int, position: Position) -> Position:
-        behind = replace(position, line=position.line + lines)
-        self.chunks.append(
-            LogChunk(self.ref.execution_id, self.ref.attempt, position.line, lines, frames, behind.resume())
-        )
+    def _chunk(self, portion: Portion, position: Position) -> Position:
+        last = _readable(portion.error) if portion.error else position.last_error_line
+        behind = Position(portion.behind, position.line + portion.lines, last, portion.held)
+        if portion.lines:
+            self.chunks.append(
+                LogChunk(
+                    self.ref.execution_id,
+                    self.ref.attempt,
+                    position.line,
+                    portion.lines,
+                    portion.frames,
+                    behind.resume(),
+                )
+            )
         return behind
-
-
-def _moved(position: Position, offset: int, held: Held, last_error_line: str | None) -> Position:
-    return replace(position, offset=offset, held=held, last_error_line=last_error_line)
 
 
 def _readable(data: bytes) -> str:

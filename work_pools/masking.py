@@ -92,7 +92,7 @@ class Masker:
         return value
 
     def feed(self, carry: Carry, data: bytes, *, final: bool = False) -> tuple[bytes, Carry]:
-        """What can be shown now that ``data`` has followed, and what is held back; nothing after the ``final`` bytes."""
+        """What can be shown now that ``data`` has followed, and what is held back; behind ``final`` bytes, nothing."""
         if self._automaton is None:
             return data, NOTHING
         data = carry.pending + data
@@ -108,6 +108,10 @@ class Masker:
             position = cover.end
         out.append(data[position:decided])
         return b"".join(out), Carry(data[decided:])
+
+    def holds(self, carry: Carry, data: bytes) -> bool:
+        """Whether the end of ``data`` could become a secret."""
+        return self._automaton is not None and self._decided(carry.pending + data) < len(carry.pending) + len(data)
 
     def covers(self, data: bytes) -> list[Cover]:
         """What would be masked if ``data`` were all."""

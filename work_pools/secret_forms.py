@@ -141,7 +141,7 @@ def _url(text: str) -> Iterator[str]:
 
 
 def _base64(data: bytes) -> Iterator[bytes]:
-    """At the three offsets at which it can lie in what is encoded, as far as nothing beside it matters, and at its end."""
+    """At the three offsets it can have in what is encoded, as far as nothing beside it matters, and at its end."""
     for offset in range(3):
         # The first character that belongs to the value alone; one before it may share bits with what precedes.
         begin, bits = (0, 2, 3)[offset], (offset + len(data)) * 8
