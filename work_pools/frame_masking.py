@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, PARTIAL, STDERR, LogFrame, encode
 from work_pools.masking import NOTHING, Carry, Cover, Masker
@@ -58,6 +57,7 @@ def portion(masker: Masker, buffer: bytes, places: Sequence[Place], held: Held, 
     could begin a secret.
     """
     end = places[-1][3] if places else 0
+    # What is found in all frames at once spares looking into each; where lines go on in another frame, it is no use.
     unfinished = any(place[1] & PARTIAL for place in places)
     covers = masker.covers(buffer[:end]) if not unfinished else []
     if not covers and not held and not (masker and unfinished):
@@ -94,6 +94,7 @@ class _Masking:
 
     def __init__(self, masker: Masker, covers: list[Cover], held: Held, offset: int) -> None:
         self._masker, self._covers, self._offset = masker, covers, offset
+        self._ends = [cover.end for cover in covers]
         self._frames = bytearray()
         self._lines = 0
         self._error: bytes | None = None
@@ -106,13 +107,27 @@ class _Masking:
 
     def add(self, buffer: bytes, place: Place, *, final: bool = False) -> None:
         timestamp_us, flags, begin, end = place
-        stream = _stream(flags)
-        # A complete line in which nothing was found: nearly every line there is.
-        if not flags & PARTIAL and not self.held.of(stream) and not self._is_touched(begin, end):
-            self._store(buffer[begin - HEADER.size : end], flags, buffer[begin:end])
+        data = None
+        if not flags & PARTIAL and not self.held.of(_stream(flags)):
+            data = self._masked_line(buffer, begin, end)
+        if data is None:
+            frame = LogFrame(timestamp_us, _stream(flags), buffer[begin:end], bool(flags & PARTIAL))
+            self.let_out(frame, final=final)
         else:
-            self.let_out(LogFrame(timestamp_us, stream, buffer[begin:end], bool(flags & PARTIAL)), final=final)
+            self._store(HEADER.pack(timestamp_us, flags, len(data)) + data, flags, data)
         self._read = end
+
+    def _masked_line(self, buffer: bytes, begin: int, end: int) -> bytes | None:
+        """A line of which everything is in the buffer, by what was found there; None where that took in a header."""
+        place = bisect_right(self._ends, begin)
+        out: list[bytes] = []
+        while place < len(self._covers) and (cover := self._covers[place]).start < end:
+            if cover.start < begin or cover.end > end:
+                return None
+            out += buffer[begin : cover.start], cover.shown
+            begin = cover.end
+            place += 1
+        return b"".join(out) + buffer[begin:end]
 
     def let_out(self, frame: LogFrame, *, final: bool = False) -> None:
         """What can be shown of what is held and of this frame."""
@@ -127,15 +142,8 @@ class _Masking:
         if flags & STDERR and data.strip():
             self._error = data
 
-    def _is_touched(self, begin: int, end: int) -> bool:
-        place = bisect_left(self._covers, end, key=_start)
-        return place > 0 and self._covers[place - 1].end > begin
-
     def portion(self) -> Portion:
         return Portion(bytes(self._frames), self._lines, self._offset + self._read, self.held, self._error)
-
-
-_start = attrgetter("start")
 
 
 def _stream(flags: int) -> str:

@@ -121,8 +121,8 @@ class LogTail:
     def _cut(self, buffer: bytes, position: Position) -> Position:
         """Make a chunk of whole frames and return the position behind them."""
         places = self._places(buffer, position.offset)
-        begun = [place for place in places if place[2] - HEADER.size < CHUNK_BYTES]
-        more = len(begun) < len(places)
+        more = bool(places) and places[-1][2] - HEADER.size >= CHUNK_BYTES
+        begun = places[:-1] if more else places
         return self._chunk(portion(self.masker, buffer, begun, position.held, position.offset, more), position)
 
     def _finish(self, buffer: bytes, position: Position) -> Position:
@@ -131,10 +131,13 @@ class LogTail:
         return self._chunk(last_portion(self.masker, buffer, places, position.held, position.offset), position)
 
     def _places(self, buffer: bytes, offset: int) -> list[Place]:
+        """The frames of a chunk, and the one behind it."""
         found: list[Place] = []
         try:
             for place in places(buffer):
                 found.append(place)
+                if place[2] - HEADER.size >= CHUNK_BYTES:
+                    break
         except BrokenFrame:
             self._break(offset + (found[-1][3] if found else 0))
         return found
