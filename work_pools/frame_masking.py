@@ -23,6 +23,9 @@ class Held:
     #: From where the executor's output must be read to know all this again; None when nothing is held.
     since: int | None = None
 
+    def __bool__(self) -> bool:
+        return self.since is not None
+
     def of(self, stream: str) -> Carry:
         """What is held of one stream."""
         return self.stderr if stream == "stderr" else self.stdout
@@ -57,10 +60,10 @@ def portion(masker: Masker, buffer: bytes, places: Sequence[Place], held: Held, 
     could begin a secret.
     """
     end = places[-1][3] if places else 0
-    # What is found in all frames at once spares looking into each; where lines go on in another frame, it is no use.
+    # What is found in all frames at once spares looking into each, unless lines go on in other frames.
     unfinished = any(place[1] & PARTIAL for place in places)
-    covers = masker.covers(buffer[:end]) if not unfinished else []
-    if not covers and not held and not (masker and unfinished):
+    covers = None if unfinished or held else masker.covers(buffer[:end])
+    if not masker or covers == []:
         return Portion(buffer[:end], len(places), offset + end, held, _last_error(buffer, places))
     work = _Masking(masker, covers, held, offset)
     for number, place in enumerate(places, start=1):
@@ -72,7 +75,7 @@ def portion(masker: Masker, buffer: bytes, places: Sequence[Place], held: Held, 
 
 def last_portion(masker: Masker, buffer: bytes, places: Sequence[Place], held: Held, offset: int) -> Portion:
     """What is left when nothing follows any more: at most one frame that was left, and what is held."""
-    work = _Masking(masker, [], held, offset)
+    work = _Masking(masker, None, held, offset)
     for place in places:
         work.add(buffer, place, final=True)
     for stream in ("stdout", "stderr"):
@@ -83,18 +86,18 @@ def last_portion(masker: Masker, buffer: bytes, places: Sequence[Place], held: H
 
 def replayed(masker: Masker, buffer: bytes, places: Iterable[Place], held: Held, offset: int) -> Held:
     """What is held behind frames that were stored, or held, before."""
-    work = _Masking(masker, [], held, offset)
+    work = _Masking(masker, None, held, offset)
     for place in places:
         work.add(buffer, place)
     return work.held
 
 
 class _Masking:
-    """Goes through the frames of one buffer."""
+    """Goes through the frames of one buffer; ``covers``, if it is known, is what was found in all of them."""
 
-    def __init__(self, masker: Masker, covers: list[Cover], held: Held, offset: int) -> None:
+    def __init__(self, masker: Masker, covers: list[Cover] | None, held: Held, offset: int) -> None:
         self._masker, self._covers, self._offset = masker, covers, offset
-        self._ends = [cover.end for cover in covers]
+        self._ends = [cover.end for cover in covers or ()]
         self._frames = bytearray()
         self._lines = 0
         self._error: bytes | None = None
@@ -107,9 +110,7 @@ class _Masking:
 
     def add(self, buffer: bytes, place: Place, *, final: bool = False) -> None:
         timestamp_us, flags, begin, end = place
-        data = None
-        if not flags & PARTIAL and not self.held.of(_stream(flags)):
-            data = self._masked_line(buffer, begin, end)
+        data = self._masked_line(buffer, self._covers, begin, end) if self._covers else None
         if data is None:
             frame = LogFrame(timestamp_us, _stream(flags), buffer[begin:end], bool(flags & PARTIAL))
             self.let_out(frame, final=final)
@@ -117,11 +118,11 @@ class _Masking:
             self._store(HEADER.pack(timestamp_us, flags, len(data)) + data, flags, data)
         self._read = end
 
-    def _masked_line(self, buffer: bytes, begin: int, end: int) -> bytes | None:
+    def _masked_line(self, buffer: bytes, covers: list[Cover], begin: int, end: int) -> bytes | None:
         """A line of which everything is in the buffer, by what was found there; None where that took in a header."""
         place = bisect_right(self._ends, begin)
         out: list[bytes] = []
-        while place < len(self._covers) and (cover := self._covers[place]).start < end:
+        while place < len(covers) and (cover := covers[place]).start < end:
             if cover.start < begin or cover.end > end:
                 return None
             out += buffer[begin : cover.start], cover.shown

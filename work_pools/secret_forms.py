@@ -18,7 +18,8 @@ from platform_api.domain.secret_values import MASK, SHORTEST, shown
 
 #: Characters that one program or another leaves alone when it writes a URL: Python's two, JavaScript's two, forms.
 _URL_SAFE = ("", "/", "!'()*", "!'()*;,/?:@&=+$#", "*")
-_BASH_SAFE = re.compile(r"([^\w@%+=:./\-\n\u0080-\U0010ffff])")
+#: What ``printf %q`` of bash escapes, and what it does at the beginning of a word only.
+_BASH_SPECIAL = re.compile(r"([^\w@%+=:./\-\n~#\u0080-\U0010ffff]|^#|(?:^|(?<=[:=]))~)")
 _WORD = re.compile(r"([^\w\n])")
 _ESCAPED_PERCENT = re.compile("%[0-9A-F]{2}")
 _UNICODE_ESCAPE = re.compile(r"\\u[0-9a-f]{4}")
@@ -112,7 +113,7 @@ def _shell(text: str) -> Iterator[str]:
     yield text.replace("'", "'\\''")
     yield re.sub(r'(["\\$`])', r"\\\1", text)
     yield re.sub(r'(["\\$`!])', r"\\\1", text)
-    yield _BASH_SAFE.sub(r"\\\1", text)
+    yield _BASH_SPECIAL.sub(r"\\\1", text)
     yield _WORD.sub(r"\\\1", text)
     ansi = text.replace("\\", "\\\\").replace("'", "\\'")
     yield ansi.replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r").replace("\x1b", "\\E")
