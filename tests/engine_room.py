@@ -23,6 +23,7 @@ from platform_api.log_store.store import PostgresLogStore
 from platform_api.ports.claims import Proposal
 from platform_api.ports.clock import SystemClock
 from platform_api.ports.leases import WorkerCard
+from platform_api.ports.secrets import MemorySecrets
 from platform_api.ports.starts import WorkerName
 from platform_api.settings import Settings
 from platform_api.ticks import CronTicks
@@ -64,6 +65,7 @@ class Room:
     home: Path
     machine: Machine = field(default_factory=Machine)
     workers: list[Worker] = field(default_factory=list)
+    secrets: MemorySecrets = field(default_factory=MemorySecrets)
 
     def equipment(self, executor: Executor | None = None, **changed: Any) -> Equipment:
         """What one more worker works with."""
@@ -79,6 +81,7 @@ class Room:
             executor=executor or ScriptedExecutor(self.machine),
             clock=SystemClock(),
             settings=settings,
+            secrets=self.secrets,
         )
 
     async def worker(self, executor: Executor | None = None, **changed: Any) -> Worker:
