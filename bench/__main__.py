@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MEASUREMENTS = ("bench.burst", "bench.minute", "bench.adoption")
+MEASUREMENTS = ("bench.burst", "bench.minute", "bench.adoption", "bench.masking")
 
 
 def main() -> None:

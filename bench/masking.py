@@ -20,7 +20,7 @@ from work_pools.log_tail import LogTail, Position
 from work_pools.masking import NOTHING, TRANSPARENT, Masker
 from work_pools.secret_forms import patterns
 
-MEGABYTES = 4
+MEGABYTES = 8
 CHUNK = 64 * 1024
 TARGET = 50
 

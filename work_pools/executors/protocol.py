@@ -115,7 +115,10 @@ class Executor(Protocol):
         ...
 
     async def read_output(self, ref: AttemptRef, offset: int, size: int) -> bytes:
-        """Up to about ``size`` bytes of ``log_frames`` from ``offset``; empty when there is nothing new (yet)."""
+        """Up to about ``size`` bytes of ``log_frames`` from ``offset``; empty when there is nothing new (yet).
+
+        They are as the script wrote them, secrets included. Fewer than ``size`` mean that there are no more (yet).
+        """
         ...
 
     async def stop(self, ref: AttemptRef, cause: EndCause) -> None:
