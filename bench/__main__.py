@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MEASUREMENTS = ("bench.burst", "bench.minute", "bench.adoption", "bench.agenda", "bench.logs")
+MEASUREMENTS = ("bench.burst", "bench.minute", "bench.adoption", "bench.agenda", "bench.logs", "bench.masking")
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from platform_api.log_store.archive import FolderArchive
 from platform_api.log_store.store import PostgresLogStore
 from platform_api.ports.claims import Proposal
 from platform_api.ports.leases import WorkerCard
+from platform_api.ports.secrets import MemorySecrets
 from platform_api.ports.starts import WorkerName
 from platform_api.settings import Settings
 from platform_api.ticks import CronTicks
@@ -89,6 +90,7 @@ class Room:
     machine: Machine = field(default_factory=Machine)
     workers: list[Worker] = field(default_factory=list)
     clock: SteppedClock = field(default_factory=SteppedClock)
+    secrets: MemorySecrets = field(default_factory=MemorySecrets)
 
     def equipment(self, executor: Executor | None = None, **changed: Any) -> Equipment:
         """What one more worker works with."""
@@ -104,6 +106,7 @@ class Room:
             executor=executor or ScriptedExecutor(self.machine),
             clock=self.clock,
             settings=settings,
+            secrets=self.secrets,
         )
 
     async def worker(self, executor: Executor | None = None, **changed: Any) -> Worker:

@@ -12,6 +12,8 @@ from work_pools.equipment import Equipment
 from work_pools.executors.protocol import AttemptEnd, AttemptRef, EndCause, Standing
 from work_pools.live import EndedRun, LiveRun, LiveRuns
 from work_pools.loops import until_done
+from work_pools.masking import TRANSPARENT
+from work_pools.run_secrets import masker_of
 from work_pools.starts import Starter
 from work_pools.tasks import Tasks
 
@@ -85,7 +87,8 @@ class Adopter:
             if standing is Standing.NEVER_STARTED:
                 await self._start_late(run)
             else:
-                self._live.watch(LiveRun.of(run, run.spec, adopted=True))
+                masker = await masker_of(self._equipment, run, run.spec)
+                self._live.watch(LiveRun.of(run, run.spec, masker, adopted=True))
         finally:
             self._live.busy.discard(run.id)
 
@@ -96,6 +99,6 @@ class Adopter:
         if not requests.get(run.id):
             await self._starter.launch(run, run.version, run.spec, adopted=True)
             return
-        live = LiveRun.of(run, run.spec, adopted=True)
+        live = LiveRun.of(run, run.spec, TRANSPARENT, adopted=True)
         end = AttemptEnd(live.ref, EndCause.CANCELLED, None, self._equipment.now())
         self._live.ended.put_nowait(EndedRun(live, end, None))

@@ -14,6 +14,7 @@ from work_pools.equipment import Equipment
 from work_pools.executors.protocol import AttemptRef
 from work_pools.live import EndedRun, LiveRuns
 from work_pools.loops import until_done
+from work_pools.run_secrets import masked_end
 from work_pools.starts import Starter
 from work_pools.tasks import Tasks
 from work_pools.timer import Timer
@@ -100,7 +101,7 @@ def _verdict(ended: EndedRun, cancelled_by: str | None) -> Verdict:
     return judge(
         ended.run.ref.execution_id,
         ended.run.spec,
-        ended.end,
+        masked_end(ended.end, ended.run.masker),
         last_error_line=ended.last_error_line,
         cancelled_by=cancelled_by,
     )

@@ -1,4 +1,4 @@
-"""What a script finds in its environment: the job's words and ours, nothing of the worker's (D9)."""
+"""What a script finds in its environment: the job's words, its secrets and ours, nothing of the worker's (D9)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from uuid import uuid4
 
 from platform_api.domain.jobs import JobSpec
 from platform_api.ports.claims import HeldRun
+from platform_api.ports.secrets import SecretValues
 from work_pools.executors.protocol import AttemptOrder, AttemptRef
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def environment(run: HeldRun, spec: JobSpec) -> dict[str, str]:
-    """The job's variables, then those of this run, then ours, which nobody can take away from a script."""
+def environment(run: HeldRun, spec: JobSpec, secrets: SecretValues) -> dict[str, str]:
+    """The job's variables, then those of this run, its secrets, and ours, which nobody can take away from a script."""
     return {
         "PATH": PATH,
         "LANG": "C.UTF-8",
@@ -22,6 +23,7 @@ def environment(run: HeldRun, spec: JobSpec) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         **spec.env,
         **_overrides(run).get("env", {}),
+        **secrets.env,
         "JOB_ID": str(run.job_id),
         "JOB_NAME": spec.name,
         "EXECUTION_ID": str(run.id),
@@ -36,7 +38,7 @@ def arguments(run: HeldRun, spec: JobSpec) -> Sequence[str]:
     return spec.arguments if own is None else tuple(own)
 
 
-def order(run: HeldRun, spec: JobSpec, grace_seconds: float) -> AttemptOrder:
+def order(run: HeldRun, spec: JobSpec, secrets: SecretValues, grace_seconds: float) -> AttemptOrder:
     """The order for the run's present attempt, as a claim of its own."""
     return AttemptOrder(
         ref=AttemptRef(run.id, run.attempt),
@@ -44,7 +46,7 @@ def order(run: HeldRun, spec: JobSpec, grace_seconds: float) -> AttemptOrder:
         type=spec.type,
         script=spec.script or "",
         arguments=arguments(run, spec),
-        env=environment(run, spec),
+        env=environment(run, spec, secrets),
         timeout_seconds=spec.timeout_seconds,
         grace_seconds=grace_seconds,
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from platform_api.ports.clock import Clock
 from platform_api.ports.logs import LogStore
+from platform_api.ports.secrets import MemorySecrets, Secrets
 from platform_api.ports.signals import Signals
 from platform_api.ports.starts import WorkerName
 from platform_api.ports.ticks import Ticks
@@ -30,6 +31,8 @@ class Equipment:
     executor: Executor
     clock: Clock
     settings: Settings
+    #: Without a store no job can declare a secret, and one that does cannot start.
+    secrets: Secrets = field(default_factory=MemorySecrets)
 
     def now(self) -> datetime:
         """The present moment."""

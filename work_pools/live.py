@@ -12,6 +12,7 @@ from work_pools.equipment import Equipment
 from work_pools.executors.protocol import AttemptEnd, AttemptRef
 from work_pools.log_shipper import LogShipper
 from work_pools.loops import until_done
+from work_pools.masking import Masker
 from work_pools.tasks import Tasks
 
 
@@ -25,11 +26,13 @@ class LiveRun:
     priority: int
     #: Known when the worker itself began the attempt; an adopted log goes on where the store says.
     adopted: bool
+    #: Whatever the script says passes through it before it leaves this worker.
+    masker: Masker
 
     @classmethod
-    def of(cls, run: HeldRun, spec: JobSpec, *, adopted: bool) -> LiveRun:
+    def of(cls, run: HeldRun, spec: JobSpec, masker: Masker, *, adopted: bool) -> LiveRun:
         """The live side of a held run."""
-        return cls(AttemptRef(run.id, run.attempt), run.job_id, spec, run.priority, adopted)
+        return cls(AttemptRef(run.id, run.attempt), run.job_id, spec, run.priority, adopted, masker)
 
     @property
     def is_exclusive(self) -> bool:
@@ -71,7 +74,7 @@ class LiveRuns:
     def watch(self, run: LiveRun) -> None:
         """Ship its log and wait for its end."""
         self._runs[run.ref.execution_id] = run
-        self._shipper.add(run.ref, fresh=not run.adopted and run.ref.attempt == 1)
+        self._shipper.add(run.ref, run.masker, fresh=not run.adopted and run.ref.attempt == 1)
         self._tasks.create_task(self._see_to_the_end(run), name=f"run-{run.ref.execution_id}")
 
     def forget(self, run: LiveRun) -> None:

@@ -13,6 +13,7 @@ from platform_api.ports.logs import LogChunk, LogStore
 from work_pools.executors.protocol import AttemptRef, Executor
 from work_pools.log_tail import LogTail, Position
 from work_pools.loops import until_done
+from work_pools.masking import Masker
 
 #: A line is stored after this long at the latest, and sooner while few scripts run.
 LONGEST_PAUSE_SECONDS = 0.7
@@ -47,12 +48,12 @@ class LogShipper:
         self._wake = asyncio.Event()
         self._fresh = False
 
-    def add(self, ref: AttemptRef, *, fresh: bool) -> None:
-        """Begin to ship; ``fresh`` when nothing of the execution can have been stored yet."""
+    def add(self, ref: AttemptRef, masker: Masker, *, fresh: bool) -> None:
+        """Begin to ship through ``masker``; ``fresh`` when nothing of the execution can have been stored yet."""
         if not self._tails:
             self._fresh = True
             self._wake.set()
-        self._tails[ref] = LogTail(ref, Position() if fresh else None, self._limits.head_bytes)
+        self._tails[ref] = LogTail(ref, Position() if fresh else None, masker, self._limits.head_bytes)
 
     async def drain(self, ref: AttemptRef) -> str | None:
         """Ship the rest of an attempt that is over; returns the last line it wrote to stderr, if any."""
@@ -91,7 +92,7 @@ class LogShipper:
         batch: list[LogTail] = []
         size = 0
         for tail in tails:
-            size += await self._read(tail, turn)
+            size += await self._read(tail, turn, last=tail.ref in over)
             batch.append(tail)
             if size >= BATCH_BYTES:
                 await self._store(batch, over)
@@ -100,11 +101,12 @@ class LogShipper:
                     break
         await self._store(batch, over)
 
-    async def _read(self, tail: LogTail, turn: int | None) -> int:
+    async def _read(self, tail: LogTail, turn: int | None, *, last: bool) -> int:
         if tail.stored is None:
             tail.stored = Position.resumed(await self._logs.resume_point(tail.ref.execution_id, tail.ref.attempt))
         tail.looked_at = next(self._looks)
-        chunks = await (tail.look(self._executor) if turn is None else tail.read(self._executor, turn))
+        executor = self._executor
+        chunks = await (tail.look(executor, last=last) if turn is None else tail.read(executor, turn, last=last))
         return sum(len(chunk.frames) for chunk in chunks)
 
     async def _store(self, tails: list[LogTail], over: set[AttemptRef]) -> None:

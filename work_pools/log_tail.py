@@ -7,17 +7,20 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, BrokenFrame, decode
+from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, BrokenFrame, places
 from platform_api.domain.log_limits import Count, LogLimits
 from platform_api.ports.logs import LogChunk, ResumePoint
 from work_pools.executors.protocol import AttemptRef, Executor, Output
+from work_pools.frame_masking import NOTHING_HELD, Held, Place, Portion, last_portion, portion, replayed
+from work_pools.masking import TRANSPARENT, Masker
 from work_pools.messages import LONGEST_LINE
 
 logger = logging.getLogger(__name__)
 
-#: One chunk holds about this much, and always at least one frame.
+#: No frame is begun in a chunk beyond this.
 CHUNK_BYTES = 64 * 1024
-READ_BYTES = LONGEST_PIECE + HEADER.size + CHUNK_BYTES
+#: Two of the longest frames: what an unfinished line waits for is in one reading with it.
+READ_BYTES = 2 * (LONGEST_PIECE + HEADER.size)
 #: Past its head, a log that is still being written is shipped no faster than this: what will be dropped again is not
 #: worth the database's time. What the executor drops meanwhile is counted and skipped.
 FLOOD_BYTES_PER_SECOND = 4 * 1024 * 1024
@@ -30,27 +33,45 @@ class Position:
     """Where the next chunk begins: in the executor's output and in the execution's log."""
 
     offset: int = 0
+    #: In the log as it is stored, masked; over what was skipped they go on by what the script wrote.
     line: int = 0
     byte: int = 0
-    #: How much of what the script wrote in this attempt lies before, skipped or not.
+    #: How much of what the script wrote in this attempt lies before, skipped or not, as it wrote it.
     read: Count = NOTHING
     last_error_line: str | None = None
+    #: Read before ``offset``, but not in a chunk yet. It is never stored; ``replay_from`` is, to read it again.
+    held: Held = NOTHING_HELD
+    replay_from: int | None = None
 
     def resume(self) -> dict[str, object]:
         """What is stored with a chunk, so that nothing is lost or repeated after a crash."""
-        return {"offset": self.offset, "read": list(self.read), "last_error_line": self.last_error_line}
+        resume = {"offset": self.offset, "read": list(self.read), "last_error_line": self.last_error_line}
+        return resume if self.held.since is None else resume | {"replay_from": self.held.since}
 
     @classmethod
     def resumed(cls, point: ResumePoint) -> Position:
         """The position behind the last chunk that was stored."""
         resume: dict[str, Any] = point.resume or {}
         read, last = Count(*resume.get("read", ())), resume.get("last_error_line")
-        return cls(resume.get("offset", 0), point.line, point.byte, read, last)
+        replay_from = resume.get("replay_from")
+        return cls(resume.get("offset", 0), point.line, point.byte, read, last, replay_from=replay_from)
 
     def behind_gap(self, offset: int, before: Count) -> Position:
         """The position at ``offset``, where ``before`` is what the script had written until then."""
         lines, size = before.lines - self.read.lines, before.bytes - self.read.bytes
         return replace(self, offset=offset, line=self.line + lines, byte=self.byte + size, read=before)
+
+    def behind(self, portion: Portion) -> Position:
+        """The position once ``portion`` is stored."""
+        stored, read = portion.stored, portion.read
+        return Position(
+            portion.behind,
+            self.line + stored.lines,
+            self.byte + stored.bytes,
+            Count(self.read.lines + read.lines, self.read.bytes + read.bytes),
+            _readable(portion.error) if portion.error else self.last_error_line,
+            portion.held,
+        )
 
 
 @dataclass(slots=True)
@@ -59,6 +80,8 @@ class LogTail:
 
     ref: AttemptRef
     stored: Position | None = None
+    #: Everything passes through it before it is stored.
+    masker: Masker = TRANSPARENT
     head_bytes: int = LogLimits().head_bytes
     chunks: list[LogChunk] = field(default_factory=list)
     #: When it had its last turn, as the shipper counts them.
@@ -75,32 +98,54 @@ class LogTail:
         """Whether it has shipped as much of a flood as it may for now."""
         return time.monotonic() < self._rests_until
 
-    async def read(self, executor: Executor, turn: int) -> list[LogChunk]:
-        """The next chunks, about ``turn`` bytes. Until they are committed, the next call reads the same place again."""
+    async def read(self, executor: Executor, turn: int, *, last: bool = False) -> list[LogChunk]:
+        """The next chunks, about ``turn`` bytes. Until they are committed, the next call reads the same place again.
+
+        ``last`` says that the attempt is over: what waited for more of its line is let out at the end.
+        """
         assert self.stored is not None  # noqa: S101 - the shipper opens a tail before it reads
-        position, self.chunks, size = self.stored, [], 0
+        position, self.chunks, size = await self._replay(executor, self.stored), [], 0
         self.exhausted = False
         while size < turn:
             output = await self._output(executor, position.offset)
-            begin = position if output.before is None else position.behind_gap(output.offset, output.before)
-            following = self._cut(output.frames, begin)
-            if following.offset == begin.offset:
+            begin = self._skip(output, position)
+            position = self._cut(output.frames, begin)
+            if position.offset == begin.offset and await self._goes_on(executor, output):
+                position = self._cut(output.frames, begin, more=True)
+            if position.offset == begin.offset:
                 self.exhausted = True
+                position = self._finish(output.frames, begin) if last else begin
                 break
-            size += following.offset - begin.offset
-            position = following
+            size += position.offset - begin.offset
         self._ahead = position
         return self.chunks
 
-    async def look(self, executor: Executor) -> list[LogChunk]:
+    async def look(self, executor: Executor, *, last: bool = False) -> list[LogChunk]:
         """``read`` if there is little; a lot is left for a turn, so that this is quick for hundreds of tails."""
         assert self.stored is not None  # noqa: S101 - as above
-        self.chunks = []
+        self.chunks, self._ahead = [], self.stored
         output = await self._output(executor, self.stored.offset)
         if len(output.frames) < CHUNK_BYTES:
-            return await self.read(executor, CHUNK_BYTES) if output.frames else []
+            return await self.read(executor, CHUNK_BYTES, last=last) if output.frames or last else []
         self.exhausted = False
         return []
+
+    async def _replay(self, executor: Executor, position: Position) -> Position:
+        """Know again what was held when the last chunk was stored, unless it has been dropped since."""
+        if position.replay_from is None:
+            return position
+        at, held = position.replay_from, NOTHING_HELD
+        while at < position.offset:
+            output = await self._output(executor, at)
+            if output.offset > at:
+                at, held = output.offset, NOTHING_HELD
+            buffer = output.frames[: max(0, position.offset - at)]
+            places = self._places(buffer, at)
+            if not places:
+                break
+            held = replayed(self.masker, buffer, places, held, at)
+            at += places[-1][3]
+        return replace(position, held=held, replay_from=None)
 
     async def _output(self, executor: Executor, offset: int) -> Output:
         try:
@@ -108,6 +153,11 @@ class LogTail:
         except OSError:
             self._break(offset)
             return Output(offset, b"")
+
+    async def _goes_on(self, executor: Executor, output: Output) -> bool:
+        """Whether anything is behind a last frame that waits for it; a file of the output may end in between."""
+        places = self._places(output.frames, output.offset)
+        return bool(places) and bool((await self._output(executor, output.offset + places[-1][3])).frames)
 
     def _break(self, offset: int) -> None:
         """One unreadable log must not hold up the others."""
@@ -117,53 +167,58 @@ class LogTail:
 
     def commit(self) -> None:
         """The chunks are stored."""
-        if not self.chunks:
-            return
-        if self._ahead and self._ahead.read.bytes > self.head_bytes:
+        if self.chunks and self._ahead and self._ahead.read.bytes > self.head_bytes:
             shipped = sum(len(chunk.frames) for chunk in self.chunks)
             self._rests_until = time.monotonic() + shipped / FLOOD_BYTES_PER_SECOND
         self.stored = self._ahead
         self.chunks = []
 
-    def _cut(self, buffer: bytes, position: Position) -> Position:
-        """Here frames become chunks of numbered lines: whole ones only. Returns the position behind them."""
-        begin = end = lines = size = 0
-        last = position.last_error_line
-        try:
-            for frame, end in decode(buffer):
-                lines += 1
-                size += len(frame.data) + (not frame.partial)
-                if frame.stream == "stderr" and frame.data.strip():
-                    last = _readable(frame.data)
-                if end - begin >= CHUNK_BYTES:
-                    position = self._chunk(buffer[begin:end], Count(lines, size), position, last)
-                    begin, lines, size = end, 0, 0
-        except BrokenFrame:
-            self._break(position.offset + end - begin)
-        if lines:
-            position = self._chunk(buffer[begin:end], Count(lines, size), position, last)
-        return position
+    def _skip(self, output: Output, position: Position) -> Position:
+        """Over what was dropped, if anything; what was held before it waits for nothing any more."""
+        if output.before is None:
+            return position
+        return self._finish(b"", position).behind_gap(output.offset, output.before)
 
-    def _chunk(self, frames: bytes, held: Count, position: Position, last_error_line: str | None) -> Position:
-        behind = Position(
-            position.offset + len(frames),
-            position.line + held.lines,
-            position.byte + held.bytes,
-            Count(position.read.lines + held.lines, position.read.bytes + held.bytes),
-            last_error_line,
-        )
-        self.chunks.append(
-            LogChunk(
-                execution_id=self.ref.execution_id,
-                attempt=self.ref.attempt,
-                first_line=position.line,
-                line_count=held.lines,
-                first_byte=position.byte,
-                byte_count=held.bytes,
-                frames=frames,
-                resume=behind.resume(),
+    def _cut(self, buffer: bytes, position: Position, *, more: bool = False) -> Position:
+        """Make a chunk of whole frames and return the position behind them; ``more`` is known to follow."""
+        begun = self._places(buffer, position.offset)
+        if begun and begun[-1][2] - HEADER.size >= CHUNK_BYTES:
+            more = True
+            begun.pop()
+        return self._chunk(portion(self.masker, buffer, begun, position.held, position.offset, more), position)
+
+    def _finish(self, buffer: bytes, position: Position) -> Position:
+        """Nothing follows any more."""
+        places = self._places(buffer, position.offset)
+        return self._chunk(last_portion(self.masker, buffer, places, position.held, position.offset), position)
+
+    def _places(self, buffer: bytes, offset: int) -> list[Place]:
+        """The frames of a chunk, and the one behind it."""
+        found: list[Place] = []
+        try:
+            for place in places(buffer):
+                found.append(place)
+                if place[2] - HEADER.size >= CHUNK_BYTES:
+                    break
+        except BrokenFrame:
+            self._break(offset + (found[-1][3] if found else 0))
+        return found
+
+    def _chunk(self, portion: Portion, position: Position) -> Position:
+        behind = position.behind(portion)
+        if portion.stored.lines:
+            self.chunks.append(
+                LogChunk(
+                    execution_id=self.ref.execution_id,
+                    attempt=self.ref.attempt,
+                    first_line=position.line,
+                    line_count=portion.stored.lines,
+                    first_byte=position.byte,
+                    byte_count=portion.stored.bytes,
+                    frames=portion.frames,
+                    resume=behind.resume(),
+                )
             )
-        )
         return behind
 
 

@@ -24,6 +24,8 @@ from work_pools.equipment import Equipment
 from work_pools.executors.protocol import AlreadyStarted, AttemptEnd, AttemptOrder, AttemptRef, EndCause, Standing
 from work_pools.live import EndedRun, LiveRun, LiveRuns
 from work_pools.loops import until_done
+from work_pools.masking import TRANSPARENT, Masker
+from work_pools.run_secrets import masker_for, masker_of, secrets_of
 from work_pools.timer import Timer
 from work_pools.verdicts import refused_state
 
@@ -45,6 +47,15 @@ class Outcome:
     gone: list[UUID] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An order that is prepared, and what its script must not say."""
+
+    version: int
+    order: AttemptOrder
+    masker: Masker
+
+
 class Starter:
     """From the timer to a running script."""
 
@@ -53,7 +64,7 @@ class Starter:
         self._timer = timer
         self._live = live
         self._at_once = asyncio.Semaphore(STARTS_AT_ONCE)
-        self._prepared: dict[AttemptRef, tuple[int, AttemptOrder]] = {}
+        self._prepared: dict[AttemptRef, Ready] = {}
         self._started: list[tuple[UUID, int, datetime]] = []
         self._any_started = asyncio.Event()
         #: Due, but their job is busy: looked at again when something of it ends.
@@ -65,9 +76,7 @@ class Starter:
         """Make ready what is claimed ahead; a failure shows at the start."""
         ref = AttemptRef(run.id, run.attempt)
         if ref not in self._prepared and run.id in self._timer:
-            ready = order(run, run.spec, self._equipment.settings.stop_grace_seconds)
-            await self._equipment.executor.prepare(ready)
-            self._prepared[ref] = (run.version, ready)
+            self._prepared[ref] = await self._make_ready(run, run.version, run.spec)
 
     async def start(self, ids: Sequence[UUID]) -> None:
         """Decide about all, then start those that may, in their order."""
@@ -94,25 +103,28 @@ class Starter:
 
     async def launch(self, run: HeldRun, version: int, spec: JobSpec, *, adopted: bool = False) -> None:
         """Start the script of an attempt that is marked as running, and watch it."""
-        live = LiveRun.of(run, spec, adopted=adopted)
+        ref, masker = AttemptRef(run.id, run.attempt), None
         if adopted:
             # Whoever adopts has sealed what was prepared.
-            self._prepared.pop(live.ref, None)
+            self._prepared.pop(ref, None)
         async with self._at_once:
             try:
-                ready = await self._ready_order(live.ref, run, version, spec)
-                moment = await self._equipment.executor.start(ready)
+                ready = await self._ready(ref, run, version, spec)
+                masker = ready.masker
+                moment = await self._equipment.executor.start(ready.order)
             except AlreadyStarted:
-                logger.info("%s has been started before; it is watched", live.ref)
+                logger.info("%s has been started before; it is watched", ref)
             # Whatever went wrong, the attempt is marked as running and must come to an end.
             except Exception as error:
-                logger.exception("%s could not be started", live.ref)
-                if await self._ends_unstarted(live, error):
+                logger.exception("%s could not be started", ref)
+                if await self._ends_unstarted(LiveRun.of(run, spec, masker or TRANSPARENT, adopted=adopted), error):
                     return
             else:
                 self._started.append((run.id, run.attempt, moment))
                 self._any_started.set()
-        self._live.watch(live)
+        if masker is None:
+            masker = await masker_of(self._equipment, run, spec)
+        self._live.watch(LiveRun.of(run, spec, masker, adopted=adopted))
 
     async def _ends_unstarted(self, live: LiveRun, error: Exception) -> bool:
         """Report an attempt that did not start, once it is certain that it never will."""
@@ -123,16 +135,20 @@ class Starter:
         self._live.ended.put_nowait(EndedRun(live, end, None))
         return True
 
-    async def _ready_order(self, ref: AttemptRef, run: HeldRun, version: int, spec: JobSpec) -> AttemptOrder:
+    async def _ready(self, ref: AttemptRef, run: HeldRun, version: int, spec: JobSpec) -> Ready:
         prepared = self._prepared.pop(ref, None)
-        if prepared and prepared[0] == version:
-            return prepared[1]
+        if prepared and prepared.version == version:
+            return prepared
         if prepared:
             # An older version was made ready: make that order void before there is another.
             await self._equipment.executor.standing(ref)
-        ready = order(run, spec, self._equipment.settings.stop_grace_seconds)
+        return await self._make_ready(run, version, spec)
+
+    async def _make_ready(self, run: HeldRun, version: int, spec: JobSpec) -> Ready:
+        secrets = await secrets_of(self._equipment, run, spec)
+        ready = order(run, spec, secrets, self._equipment.settings.stop_grace_seconds)
         await self._equipment.executor.prepare(ready)
-        return ready
+        return Ready(version, ready, masker_for(secrets))
 
     async def _decide(self, uow: UnitOfWork, ids: Sequence[UUID]) -> Outcome:
         now = self._equipment.now()

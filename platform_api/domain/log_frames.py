@@ -42,16 +42,21 @@ def encode(frame: LogFrame) -> bytes:
 
 def decode(buffer: bytes | memoryview) -> Iterator[tuple[LogFrame, int]]:
     """Each whole frame in ``buffer`` with the offset behind it; an unfinished last one is left alone."""
-    position = 0
     view = memoryview(buffer)
-    while position + HEADER.size <= len(view):
-        timestamp_us, flags, length = HEADER.unpack_from(view, position)
+    for timestamp_us, flags, begin, end in places(buffer):
+        stream = "stderr" if flags & STDERR else "stdout"
+        yield LogFrame(timestamp_us, stream, bytes(view[begin:end]), bool(flags & PARTIAL)), end
+
+
+def places(buffer: bytes | memoryview) -> Iterator[tuple[int, int, int, int]]:
+    """Of each whole frame in ``buffer``: its time, its flags, and where its data begin and end."""
+    position, size = 0, len(buffer)
+    while position + HEADER.size <= size:
+        timestamp_us, flags, length = HEADER.unpack_from(buffer, position)
         if length > LONGEST_PIECE or flags > STDERR | PARTIAL:
             raise BrokenFrame(f"no log frame at byte {position}")
-        end = position + HEADER.size + length
-        if end > len(view):
+        begin = position + HEADER.size
+        position = begin + length
+        if position > size:
             return
-        stream = "stderr" if flags & STDERR else "stdout"
-        data = bytes(view[position + HEADER.size : end])
-        yield LogFrame(timestamp_us, stream, data, bool(flags & PARTIAL)), end
-        position = end
+        yield timestamp_us, flags, begin, position

@@ -29,6 +29,7 @@ from work_pools import log_shipper
 from work_pools.executors.local.executor import LocalExecutor
 from work_pools.executors.protocol import AttemptRef, Executor
 from work_pools.log_shipper import LogShipper
+from work_pools.masking import TRANSPARENT
 
 WORKER = uuid.UUID(int=1)
 LINE = encode(LogFrame(1, "stdout", b"x" * 99))
@@ -71,7 +72,7 @@ async def test_who_writes_little_does_not_wait_for_who_writes_much(
     machine.attempt(quiet).write("first")
     async with shipping(LogShipper(ScriptedExecutor(machine), store, WORKER)) as shipper:
         for ref in (*loud, quiet):
-            shipper.add(ref, fresh=True)
+            shipper.add(ref, TRANSPARENT, fresh=True)
         await until(lambda: _has(store, quiet, 1))
         machine.attempt(quiet).write("second")
         await until(lambda: _has(store, quiet, 2))
@@ -93,7 +94,7 @@ async def test_past_its_head_a_flood_is_shipped_at_a_bounded_pace_until_its_scri
     ref = AttemptRef(await an_execution(engine, WORKER), 1)
     machine.attempt(ref).output += LINE * 300_000
     async with shipping(LogShipper(ScriptedExecutor(machine), store, WORKER, limits)) as shipper:
-        shipper.add(ref, fresh=True)
+        shipper.add(ref, TRANSPARENT, fresh=True)
         await asyncio.sleep(1.0)
         shipped = (await store.resume_point(ref.execution_id, 1)).line
         assert shipped < 100_000
@@ -110,7 +111,7 @@ async def test_sixty_megabytes_from_a_real_script(engine: AsyncEngine, store: Po
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with shipping(LogShipper(executor, store, WORKER)) as shipper:
         await begin(executor, attempt_order(script, type=JobType.PYTHON, ref=ref, timeout_seconds=100))
-        shipper.add(ref, fresh=True)
+        shipper.add(ref, TRANSPARENT, fresh=True)
         await executor.wait(ref)
         await shipper.drain(ref)
     await executor.close()

@@ -24,6 +24,7 @@ from tests.logs import an_execution, chunk
 from work_pools.executors.local.executor import LocalExecutor
 from work_pools.executors.protocol import AttemptRef
 from work_pools.log_shipper import LogShipper
+from work_pools.masking import TRANSPARENT
 
 WORKER = uuid.UUID(int=1)
 #: In lines of a hundred bytes: the first 40 and the last 10.
@@ -243,7 +244,7 @@ async def _all_lines(store: PostgresLogStore, execution: UUID) -> AsyncIterator[
 async def drained(shipper: LogShipper, ref: AttemptRef) -> None:
     """Ship all there is of an attempt that is over."""
     shipping = asyncio.create_task(shipper.run())
-    shipper.add(ref, fresh=True)
+    shipper.add(ref, TRANSPARENT, fresh=True)
     await shipper.drain(ref)
     shipping.cancel()
     await asyncio.gather(shipping, return_exceptions=True)

@@ -131,6 +131,9 @@ class Executor(Protocol):
 
         ``offset`` is 0 or the end of a frame. Of a log past its limits the middle is dropped while it grows; who
         asks for what is gone gets what is left behind it.
+
+        They are as the script wrote them, secrets included. Fewer than ``size`` mean that there are no more (yet), or
+        that a file of them ends here: only nothing behind the last frame says that it is the last.
         """
         ...
 

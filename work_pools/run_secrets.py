@@ -1,0 +1,42 @@
+"""What one run may know and must not say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from platform_api.domain.jobs import JobSpec
+from platform_api.ports.claims import HeldRun
+from platform_api.ports.secrets import NO_SECRETS, SecretValues
+from work_pools.equipment import Equipment
+from work_pools.executors.protocol import AttemptEnd
+from work_pools.loops import until_done
+from work_pools.masking import TRANSPARENT, Masker
+
+
+async def secrets_of(equipment: Equipment, run: HeldRun, spec: JobSpec) -> SecretValues:
+    """The values of what the job declares; a store is not troubled for a job that declares nothing."""
+    if not spec.secrets:
+        return NO_SECRETS
+    return await equipment.secrets.values(run.job_id, spec.secrets, run.queued_at)
+
+
+def masker_for(secrets: SecretValues) -> Masker:
+    """What masks these values, and those before them."""
+    return Masker(secrets.confidential) if secrets.confidential else TRANSPARENT
+
+
+async def masker_of(equipment: Equipment, run: HeldRun, spec: JobSpec) -> Masker:
+    """The masker of a script that runs already: none of its words leave here until its secrets are known."""
+    fetch = partial(secrets_of, equipment, run, spec)
+    return masker_for(await until_done("Fetching the secrets of a run", fetch))
+
+
+def masked_end(end: AttemptEnd, masker: Masker) -> AttemptEnd:
+    """The end without what the script, or whoever failed to start it, may have said of its secrets."""
+    return replace(
+        end,
+        error=end.error and masker.mask_text(end.error),
+        result=masker.mask_json(end.result) if masker else end.result,
+        result_error=end.result_error and masker.mask_text(end.result_error),
+    )
