@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from platform_api.domain.jobs import JobType
-from platform_api.domain.log_frames import HEADER, LONGEST_PIECE
-from work_pools.executors.local import discarding, processes, result_document
+from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, decode
+from work_pools.executors.local import discarding, probe, processes, result_document
+from work_pools.executors.local.isolation import SYSTEM_FOLDERS, Isolation
 from work_pools.executors.local.launcher_link import BASE_PYTHON, LauncherGone, LauncherLink
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.protocol import (
@@ -33,6 +35,9 @@ _SHELL = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
 _INTERPRETERS = {JobType.PYTHON: (BASE_PYTHON, "script.py"), JobType.SHELL: (_SHELL, "script.sh")}
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+#: Users of scripts are numbered from here on, where nobody else has a number.
+FIRST_UID = 200_000
+
 #: A launcher that dies over an order is replaced this often before the attempt counts as not started.
 _MORE_ORDERS = 2
 _NO_LAUNCHER = "The launcher of scripts died again and again over it."
@@ -47,18 +52,52 @@ _POLL_SECONDS = 0.1
 class LocalExecutor:
     """Keeps a launcher, and finds everything else again in run directories."""
 
-    def __init__(self, runs_folder: Path) -> None:
+    def __init__(self, runs_folder: Path, isolation: Isolation | None = None) -> None:
         self._runs_folder = runs_folder.resolve()
         self._link: LauncherLink | None = None
         self._linking = asyncio.Lock()
         self._next_sweep = 0.0
+        self._wanted = default_isolation(self._runs_folder) if isolation is None else isolation
+        self._isolation: Isolation | None = None
+        #: What scripts are not kept from on this machine.
+        self.warnings: list[str] = []
 
     async def open(self) -> None:
         """Start the launcher, so that the first attempt need not wait for it."""
         self._runs_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _allow_many_descriptors()
         await self._sweep()
+        if self._isolation is None:
+            await self._settle()
         await self._live_link()
+
+    async def _settle(self) -> None:
+        bait = self._runs_folder / f".probe-{os.getpid()}"
+        bait.write_text("Scripts must not read this.")
+        try:
+            self._isolation, self.warnings = await probe.settle(self._wanted, str(bait), self._try)
+        finally:
+            bait.unlink(missing_ok=True)
+        for warning in self.warnings:
+            logger.warning("On this machine %s", warning)
+
+    async def _try(self, isolation: Isolation, order: AttemptOrder) -> tuple[bytes, str | None]:
+        """Run an attempt under an isolation that may not work here."""
+        await self.close()
+        self._isolation = isolation
+        try:
+            await self.prepare(order)
+            await self.start(order)
+            end = await self.wait(order.ref)
+            frames = decode(await self.read_output(order.ref, 0, LONGEST_PIECE))
+            lines = [frame.data.decode(errors="replace") for frame, _ in frames]
+            # Only the best isolation that works shall be opened again.
+            await self.discard(order.ref)
+        finally:
+            self._isolation = None
+        if end.exit_code == 0:
+            return lines[0].encode(), None
+        return b"", end.error or (lines[-1] if lines else f"{end.cause}")
 
     async def close(self) -> None:
         """Let the launcher go; attempts that run go on running."""
@@ -163,13 +202,13 @@ class LocalExecutor:
             if self._link is None or self._link.is_gone:
                 if self._link:
                     await self._link.close()
-                self._link = await LauncherLink.open()
+                self._link = await LauncherLink.open(self._isolation or Isolation.off())
             return self._link
 
     async def _order(self, directory: RunDirectory, order: AttemptOrder) -> int | None:
         interpreter, script_name = _INTERPRETERS[order.type]
         command = [interpreter, f"{directory.code(str(order.claim))}/{script_name}", *order.arguments]
-        limits = (order.timeout_seconds, order.grace_seconds)
+        limits = (order.timeout_seconds, order.grace_seconds, order.memory_bytes)
         link = await self._live_link()
         async with asyncio.timeout(_ANSWER_SECONDS):
             return await link.order(directory.path, str(order.claim), command, _environment(directory, order), limits)
@@ -183,6 +222,21 @@ class LocalExecutor:
                 return datetime.now(UTC)
             os.close(descriptor)
             await asyncio.sleep(0.01)
+
+
+def default_isolation(runs_folder: Path) -> Isolation:
+    """As strict as this process can have it: nothing beside the runs is hidden, as nothing more is known here."""
+    return Isolation(
+        first_uid=FIRST_UID if os.getuid() == 0 else 0,
+        hidden=[str(runs_folder)],
+        readable=[*SYSTEM_FOLDERS, *_interpreter(), os.path.realpath("/etc/resolv.conf")],
+    )
+
+
+def _interpreter() -> list[str]:
+    """Where the interpreter and its library are, when not in the system's own folders."""
+    places = {sys.base_prefix, sys.base_exec_prefix, os.path.dirname(os.path.dirname(BASE_PYTHON))}
+    return sorted(place for place in places if place != "/" and not place.startswith(tuple(SYSTEM_FOLDERS)))
 
 
 def _environment(directory: RunDirectory, order: AttemptOrder) -> dict[str, str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import work_pools
+from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Answer, Order
 
 #: The platform's own interpreter without its virtual environment: what scripts run with, too.
@@ -39,13 +40,13 @@ class LauncherLink:
         self.is_gone = False
 
     @classmethod
-    async def open(cls) -> LauncherLink:
+    async def open(cls, isolation: Isolation) -> LauncherLink:
         """Start a launcher."""
         (ours, theirs), (answers, their_answers) = socket.socketpair(), os.pipe()
         # A shim must never wait for a worker that stands still.
         os.set_blocking(their_answers, False)
         try:
-            process = await _start_launcher(theirs.fileno(), their_answers)
+            process = await _start_launcher(theirs.fileno(), their_answers, isolation)
         finally:
             theirs.close()
             os.close(their_answers)
@@ -55,7 +56,7 @@ class LauncherLink:
         return link
 
     async def order(
-        self, directory: str, claim: str, command: Sequence[str], env: Mapping[str, str], limits: tuple[float, float]
+        self, directory: str, claim: str, command: Sequence[str], env: Mapping[str, str], limits: tuple[float, float, int | None]
     ) -> int | None:
         """Have a shim run this; its start in microseconds, None when somebody else has started or sealed it."""
         if self.is_gone:
@@ -98,9 +99,9 @@ class LauncherLink:
         self._waiting.clear()
 
 
-async def _start_launcher(orders: int, answers: int) -> asyncio.subprocess.Process:
+async def _start_launcher(orders: int, answers: int, isolation: Isolation) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(BASE_PYTHON, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(orders), str(answers)),
+        *(BASE_PYTHON, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(orders), str(answers), isolation.encode()),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

@@ -23,6 +23,8 @@ class Order(NamedTuple):
     env: dict[str, str]
     timeout_seconds: float
     grace_seconds: float
+    #: Over all processes of the script together; None: no limit.
+    memory_bytes: int | None = None
 
     def __repr__(self) -> str:
         """Without the secret values in ``env``."""
