@@ -13,7 +13,7 @@ from work_pools.executors.local.executor import default_isolation
 from work_pools.executors.local.isolation import Isolation
 
 _DEFAULT_PORTS = {"postgresql": 5432, "http": 80, "https": 443}
-_LEVELS = {"strict": [levels.NAMESPACES], "best": [levels.NAMESPACES, levels.LANDLOCK, levels.NONE]}
+_LEVELS = {"strict": (levels.NAMESPACES,), "best": (levels.NAMESPACES, levels.LANDLOCK, levels.NONE)}
 
 
 def isolation_of(settings: Settings) -> Isolation:
@@ -24,18 +24,18 @@ def isolation_of(settings: Settings) -> Isolation:
     return default._replace(
         levels=_LEVELS[settings.script_isolation],
         first_uid=settings.script_first_uid if os.getuid() == 0 else 0,
-        hidden=[str(settings.home.resolve()), os.path.realpath(".env")],
-        readable=[*default.readable, *_folders(settings.script_readable_folders)],
+        hidden=(str(settings.home.resolve()), os.path.realpath(".env")),
+        readable=(*default.readable, *_folders(settings.script_readable_folders)),
         writable=_folders(settings.script_writable_folders),
         network=settings.script_network,
-        guarded_ports=sorted(set(_loopback_ports(settings))),
+        guarded_ports=tuple(sorted(set(_loopback_ports(settings)))),
         processes=settings.script_processes,
         disk_bytes=settings.script_disk_mib << 20,
     )
 
 
-def _folders(setting: str) -> list[str]:
-    return [os.path.realpath(folder) for folder in setting.split(":") if folder]
+def _folders(setting: str) -> tuple[str, ...]:
+    return tuple(os.path.realpath(folder) for folder in setting.split(":") if folder)
 
 
 def _loopback_ports(settings: Settings) -> Iterator[int]:

@@ -228,15 +228,21 @@ def default_isolation(runs_folder: Path) -> Isolation:
     """As strict as this process can have it: nothing beside the runs is hidden, as nothing more is known here."""
     return Isolation(
         first_uid=FIRST_UID if os.getuid() == 0 else 0,
-        hidden=[str(runs_folder)],
-        readable=[*SYSTEM_FOLDERS, *_interpreter(), os.path.realpath("/etc/resolv.conf")],
+        hidden=(str(runs_folder),),
+        readable=(*SYSTEM_FOLDERS, *_interpreter(), *_name_servers()),
     )
 
 
 def _interpreter() -> list[str]:
     """Where the interpreter and its library are, when not in the system's own folders."""
     places = {sys.base_prefix, sys.base_exec_prefix, os.path.dirname(os.path.dirname(BASE_PYTHON))}
-    return sorted(place for place in places if place != "/" and not place.startswith(tuple(SYSTEM_FOLDERS)))
+    return sorted(place for place in places if place != "/" and not place.startswith(SYSTEM_FOLDERS))
+
+
+def _name_servers() -> list[str]:
+    """Often a link to where the system keeps its passing state, which scripts do not see."""
+    path = os.path.realpath("/etc/resolv.conf")
+    return [] if path.startswith(SYSTEM_FOLDERS) else [path]
 
 
 def _environment(directory: RunDirectory, order: AttemptOrder) -> dict[str, str]:

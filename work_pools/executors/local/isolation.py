@@ -16,24 +16,24 @@ LANDLOCK = "landlock"
 NONE = "none"
 
 #: Of an ordinary installation; those of them that a machine has.
-SYSTEM_FOLDERS = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store"]
+SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix/store")
 
 
 class Isolation(NamedTuple):
     """One for all scripts of a worker."""
 
     #: From best to worst: the first that the machine can do is taken.
-    levels: list[str] = [NAMESPACES, LANDLOCK, NONE]  # noqa: RUF012 - never changed
+    levels: tuple[str, ...] = (NAMESPACES, LANDLOCK, NONE)
     #: Scripts get a user of their own: this number and their shim's process id together. 0: the worker's user.
     first_uid: int = 0
     #: Files and folders that no script may see, though they may be inside what it sees.
-    hidden: list[str] = []  # noqa: RUF012
-    readable: list[str] = SYSTEM_FOLDERS
-    writable: list[str] = []  # noqa: RUF012
+    hidden: tuple[str, ...] = ()
+    readable: tuple[str, ...] = SYSTEM_FOLDERS
+    writable: tuple[str, ...] = ()
     #: False: loopback of its own and nothing else.
     network: bool = True
     #: TCP ports of the platform's own services on this machine.
-    guarded_ports: list[int] = []  # noqa: RUF012
+    guarded_ports: tuple[int, ...] = ()
     processes: int = 512
     disk_bytes: int = 10 << 30
 
@@ -50,7 +50,7 @@ class Isolation(NamedTuple):
     @classmethod
     def off(cls) -> Isolation:
         """Scripts may do what the worker may."""
-        return cls(levels=[NONE])
+        return cls(levels=(NONE,))
 
     def encode(self) -> str:
         """As it goes to the launcher."""
@@ -59,4 +59,4 @@ class Isolation(NamedTuple):
     @classmethod
     def decode(cls, document: str) -> Isolation:
         """Read what ``encode`` wrote."""
-        return cls(*json.loads(document))
+        return cls(*(tuple(value) if isinstance(value, list) else value for value in json.loads(document)))

@@ -61,7 +61,7 @@ async def settle(wanted: Isolation, bait: str, attempt: Attempt) -> tuple[Isolat
 
 def _candidates(wanted: Isolation) -> Iterator[Isolation]:
     for level in wanted.levels:
-        alone = wanted._replace(levels=[level])
+        alone = wanted._replace(levels=(level,))
         yield alone
         if level == levels.NAMESPACES and wanted.first_uid:
             yield alone._replace(first_uid=0)

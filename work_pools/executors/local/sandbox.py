@@ -22,6 +22,8 @@ class CannotConfine(Exception):
 def prepare_for_all(isolation: Isolation) -> None:
     """Called once in the launcher: what costs too much to do for each script, and what none of them may inherit."""
     forget_signals()
+    if isolation.level == levels.NAMESPACES:
+        new_root.plan(isolation)
     if isolation.network and isolation.guarded_ports and isolation.level != levels.NONE and landlock.guards_ports():
         landlock.guard_ports(isolation.guarded_ports)
 
