@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class Suspects:
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps([number, script, order]).encode() + b"\n")
-        return await asyncio.wait_for(future, 60)
+        return await asyncio.wait_for(future, 15)
 
     async def close(self) -> None:
         """End it."""
@@ -101,7 +101,9 @@ async def _serve(runs: Path, isolation: Isolation) -> None:
 
 
 async def _run(executor: LocalExecutor, number: int, script: str, order: dict[str, Any]) -> None:
+    memory = order.pop("memory_bytes", None)
     ready = attempt_order(script, **order | {"type": JobType(order.get("type", "shell"))})
+    ready = replace(ready, memory_bytes=memory)
     await executor.prepare(ready)
     begun = await executor.start(ready)
     end = await executor.wait(ready.ref)
