@@ -60,7 +60,9 @@ class Settings(BaseSettings):
         "start. `best`: as good as the machine can, and `/health` says what is missing. `off`: none.",
     )
     script_first_uid: int = Field(
-        200_000, ge=1000, description="A worker of root's runs each script under a user number of its own, from here on."
+        200_000,
+        ge=1000,
+        description="A worker of root's runs each script under a user number of its own, from here on.",
     )
     script_readable_folders: str = Field(
         "", description="Further folders that scripts may read, separated by `:`; they see the system's own anyway."

@@ -268,7 +268,8 @@ class TestTaking:
         [
             "kept = []\nwhile True: kept.append(bytearray(8 << 20))",
             "import os, time\nfor _ in range(8): os.fork() or ([bytearray(100 << 20), time.sleep(20)])\ntime.sleep(20)",
-            "import mmap, time\nm = mmap.mmap(-1, 900 << 20)\nfor i in range(0, len(m), 4096): m[i] = 1\ntime.sleep(20)",
+            "import mmap, time\nm = mmap.mmap(-1, 900 << 20)\nfor i in range(0, len(m), 4096): m[i] = 1\n"
+            "time.sleep(20)",
             "import os, time\nf = os.memfd_create('x')\nfor _ in range(60): os.write(f, b'x' * (1 << 20))\n"
             "k = [bytearray(1 << 20) for _ in range(500)]\ntime.sleep(20)",
         ],
@@ -280,7 +281,9 @@ class TestTaking:
         assert outcome.seconds < 10
 
     async def test_memory_that_is_shared_counts_once(self, suspects: Suspects) -> None:
-        script = "import os, time\nk = bytearray(150 << 20)\nfor _ in range(6):\n  if not os.fork(): break\ntime.sleep(1.5)"
+        script = (
+            "import os, time\nk = bytearray(150 << 20)\nfor _ in range(6):\n  if not os.fork(): break\ntime.sleep(1.5)"
+        )
         outcome = await _python(suspects, script, memory_bytes=512 * MEBIBYTE)
         assert (outcome.cause, outcome.exit_code, outcome.error) == ("exited", 0, None)
 
@@ -306,13 +309,16 @@ sleep .3; echo done
         assert _processes_with("sleep\x009876") == []
 
     async def test_not_past_its_time_with_every_signal_ignored(self, suspects: Suspects) -> None:
-        script = "import signal\nfor n in range(1, 32):\n  n in (9, 19) or signal.signal(n, signal.SIG_IGN)\nwhile True: pass"
+        script = "import signal\nfor n in range(1, 32):\n  n in (9, 19) or signal.signal(n, signal.SIG_IGN)\n"
+        script += "while True: pass"
         outcome = await _python(suspects, script, timeout_seconds=0.5, grace_seconds=0.5)
         assert (outcome.cause, outcome.signal) == ("timed_out", 9)
         assert outcome.seconds < 3
 
     async def test_no_shared_memory_is_left_on_the_machine(self, suspects: Suspects) -> None:
-        script = "import ctypes\nspoils = ctypes.CDLL(None).shmget(4711, 4096, 0o1666)\nopen('/dev/shm/left', 'w').close()"
+        script = (
+            "import ctypes\nspoils = ctypes.CDLL(None).shmget(4711, 4096, 0o1666)\nopen('/dev/shm/left', 'w').close()"
+        )
         assert await _said(suspects, script) >= 0
         keys = [line.split()[0] for line in Path("/proc/sysvipc/shm").read_text().splitlines()]
         assert "4711" not in keys
@@ -331,7 +337,9 @@ class TestSignalling:
 
 
 async def test_the_interpreter_and_its_library_are_there(suspects: Suspects) -> None:
-    script = "import ctypes, sqlite3, ssl, tempfile, zoneinfo\nspoils = tempfile.mkdtemp(), os.listdir('/proc/self/fd') > []"
+    script = (
+        "import ctypes, sqlite3, ssl, tempfile, zoneinfo\nspoils = tempfile.mkdtemp(), os.listdir('/proc/self/fd') > []"
+    )
     assert (await _said(suspects, script))[0].startswith("/tmp/")  # noqa: S108
 
 

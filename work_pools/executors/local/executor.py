@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -91,8 +92,7 @@ class LocalExecutor:
             end = await self.wait(order.ref)
             frames = decode(await self.read_output(order.ref, 0, LONGEST_PIECE))
             lines = [frame.data.decode(errors="replace") for frame, _ in frames]
-            # Only the best isolation that works shall be opened again.
-            await self.discard(order.ref)
+            await asyncio.to_thread(shutil.rmtree, os.path.dirname(self._directory(order.ref).path))
         finally:
             self._isolation = None
         if end.exit_code == 0:

@@ -6,7 +6,7 @@ Standard library only: a worker sends it to its launcher as JSON.
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: A root of its own with what a script may see, process and IPC namespaces of its own; nothing survives their end.
 NAMESPACES = "namespaces"
@@ -59,4 +59,5 @@ class Isolation(NamedTuple):
     @classmethod
     def decode(cls, document: str) -> Isolation:
         """Read what ``encode`` wrote."""
-        return cls(*(tuple(value) if isinstance(value, list) else value for value in json.loads(document)))
+        values: list[Any] = json.loads(document)
+        return cls(*(tuple(value) if isinstance(value, list) else value for value in values))

@@ -56,7 +56,12 @@ class LauncherLink:
         return link
 
     async def order(
-        self, directory: str, claim: str, command: Sequence[str], env: Mapping[str, str], limits: tuple[float, float, int | None]
+        self,
+        directory: str,
+        claim: str,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        limits: tuple[float, float, int | None],
     ) -> int | None:
         """Have a shim run this; its start in microseconds, None when somebody else has started or sealed it."""
         if self.is_gone:

@@ -38,7 +38,11 @@ def _become_owner_of_namespaces() -> None:
     # Files in /proc of a hidden process are root's.
     processes.show_memory()
     try:
-        for name, content in (("uid_map", f"{user} {user} 1"), ("setgroups", "deny"), ("gid_map", f"{group} {group} 1")):
+        for name, content in (
+            ("uid_map", f"{user} {user} 1"),
+            ("setgroups", "deny"),
+            ("gid_map", f"{group} {group} 1"),
+        ):
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(content)
     finally:
