@@ -59,5 +59,5 @@ class Isolation(NamedTuple):
     @classmethod
     def decode(cls, document: str) -> Isolation:
         """Read what ``encode`` wrote."""
-        values: list[Any] = json.loads(document)
-        return cls(*(tuple(value) if isinstance(value, list) else value for value in values))
+        values: Any = [tuple(value) if isinstance(value, list) else value for value in json.loads(document)]
+        return cls(*values)
