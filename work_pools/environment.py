@@ -47,6 +47,7 @@ def order(run: HeldRun, spec: JobSpec, grace_seconds: float) -> AttemptOrder:
         env=environment(run, spec),
         timeout_seconds=spec.timeout_seconds,
         grace_seconds=grace_seconds,
+        memory_bytes=spec.resources.memory_bytes,
     )
 
 
