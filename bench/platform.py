@@ -24,6 +24,7 @@ def accounted_platform() -> Iterator[tuple[Platform, CpuAccount]]:
         home, port = Path(folder) / "home", free_port()
         environment = os.environ | {
             "JOB_PLATFORM_HOME": str(home),
+            "JOB_PLATFORM_SCRIPT_WRITABLE_FOLDERS": str(home.parent / "evidence"),
             # More jobs than one team's quota and more requests than one person makes.
             "JOB_PLATFORM_MAX_JOBS_PER_TEAM": "10000",
             "JOB_PLATFORM_RATE_LIMIT_PER_MINUTE": "1000000",

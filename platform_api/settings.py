@@ -71,6 +71,25 @@ class Settings(BaseSettings):
     log_tail_bytes: int = Field(
         LogLimits().tail_bytes, ge=1, description="And so much of its end; a line in between says what was cut."
     )
+    script_isolation: Literal["strict", "best", "off"] = Field(
+        "best",
+        description="Of local scripts. `strict`: a worker that cannot give them namespaces of their own does not "
+        "start. `best`: as good as the machine can, and `/health` says what is missing. `off`: none.",
+    )
+    script_first_uid: int = Field(
+        200_000,
+        ge=1000,
+        description="A worker of root's runs each script under a user number of its own, from here on.",
+    )
+    script_readable_folders: str = Field(
+        "", description="Further folders that scripts may read, separated by `:`; they see the system's own anyway."
+    )
+    script_writable_folders: str = Field(
+        "", description="Folders that scripts may write to and keep, separated by `:`; otherwise their own alone."
+    )
+    script_network: bool = Field(True, description="`false`: scripts have no network at all.")
+    script_processes: int = Field(512, ge=8, description="Processes that one script may have at once.")
+    script_disk_mib: int = Field(10_240, ge=1, description="What one script may write to its own folders, in MiB.")
     max_jobs_per_team: int = Field(100, ge=1, description="Jobs a team may have; one more is refused with 429.")
     rate_limit_per_minute: int | None = Field(
         None,

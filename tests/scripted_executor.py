@@ -69,6 +69,8 @@ class ScriptedExecutor:
         #: A test may let the worker die between the intent and the start.
         self.dies_before_start = False
 
+    warnings: tuple[str, ...] = ()
+
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from platform_api.ports.claims import Proposal
@@ -97,8 +98,9 @@ class Engine:
         await self.canceller.cancel_flow_run(flow_run_id)
 
     async def _register(self) -> None:
+        card = replace(self._card, warnings=list(self._equipment.executor.warnings))
         async with self._equipment.uow() as uow:
-            await uow.leases.register(self._card, self._equipment.settings.lease_seconds)
+            await uow.leases.register(card, self._equipment.settings.lease_seconds)
 
     async def _listen(self) -> None:
         async with self._equipment.signals.subscribe(Channel.WORK, self._equipment.pool) as subscription:

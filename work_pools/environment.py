@@ -49,6 +49,7 @@ def order(run: HeldRun, spec: JobSpec, secrets: SecretValues, grace_seconds: flo
         env=environment(run, spec, secrets),
         timeout_seconds=spec.timeout_seconds,
         grace_seconds=grace_seconds,
+        memory_bytes=spec.resources.memory_bytes,
     )
 
 

@@ -59,6 +59,8 @@ def _classify(end: AttemptEnd, spec: JobSpec, last_error_line: str | None) -> tu
             return ExecutionStatus.TIMED_OUT, messages.timed_out_after(spec.timeout_seconds)
         case EndCause.CANCELLED:
             return ExecutionStatus.CANCELLED, None
+        case EndCause.LIMIT_EXCEEDED:
+            return ExecutionStatus.FAILED, end.error
         case EndCause.NOT_STARTED:
             return ExecutionStatus.FAILED, end.error or "The script could not be started"
         case EndCause.LOST:

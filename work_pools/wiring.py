@@ -30,6 +30,7 @@ from platform_api.ticks import CronTicks
 from work_pools.engine import Engine
 from work_pools.equipment import Equipment
 from work_pools.executors.local.executor import LocalExecutor
+from work_pools.isolation import isolation_of
 from work_pools.loops import forever, until_done
 from work_pools.prefect_api import PrefectApi
 from work_pools.reporter import Reporter
@@ -58,7 +59,7 @@ async def equipped(settings: Settings, pool: str, name: str) -> AsyncIterator[tu
             logs=PostgresLogStore(engine, FolderArchive(settings.archive_folder), settings.log_limits),
             signals=await stack.enter_async_context(PostgresSignals(url)),
             ticks=CronTicks(),
-            executor=LocalExecutor(settings.runs_folder, settings.log_limits),
+            executor=LocalExecutor(settings.runs_folder, isolation_of(settings), settings.log_limits),
             clock=SystemClock(),
             settings=settings,
         )

@@ -65,12 +65,24 @@ class SyncState(StrEnum):
 DEFAULT_TIMEOUT_SECONDS = 60 * 60
 
 
+#: Of an amount of memory, as Kubernetes writes them.
+_UNITS = {"": 1, "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
+    f"{prefix}i": 1 << 10 * power for power, prefix in enumerate("KMGT", start=1)
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Resources:
     """What a run may use at most, in Kubernetes' notation."""
 
     cpu: str = "1"
     memory: str = "2Gi"
+
+    @property
+    def memory_bytes(self) -> int:
+        """The amount in bytes."""
+        number = self.memory.rstrip("KMGTik")
+        return int(float(number) * _UNITS[self.memory[len(number) :]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,21 @@ import pytest
 
 from platform_api.domain.jobs import JobType
 from tests.attempts import as_written, attempt_order, begin, lines_of, log_frames_of, until_lines
-from work_pools.executors.local.executor import LocalExecutor
+from work_pools.executors.local.executor import LocalExecutor, default_isolation
+from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.protocol import AlreadyStarted, AttemptRef, EndCause, Executor, Output, Standing
 
 #: Makes an executor as a worker would; all of one test share their state, like workers of one pool.
 Workers = Callable[[], Awaitable[Executor]]
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", "local, isolated"])
 async def new_worker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Workers]:
-    assert request.param == "local"
+    isolation = Isolation.off() if request.param == "local" else default_isolation(tmp_path / "runs")
     async with AsyncExitStack() as opened:
 
         async def make() -> Executor:
-            executor = LocalExecutor(tmp_path / "runs")
+            executor = LocalExecutor(tmp_path / "runs", isolation)
             await executor.open()
             opened.push_async_callback(executor.close)
             return executor

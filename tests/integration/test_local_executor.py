@@ -18,6 +18,7 @@ import pytest
 from platform_api.domain.jobs import JobType
 from tests.attempts import as_written, attempt_order, begin, lines_of, log_frames_of, until, until_lines
 from work_pools.executors.local.executor import LocalExecutor
+from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.protocol import AlreadyStarted, AttemptRef, EndCause, Standing
 
 ROOT = Path(__file__).parent.parent.parent
@@ -30,7 +31,7 @@ def runs(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def executor(runs: Path) -> AsyncIterator[LocalExecutor]:
-    executor = LocalExecutor(runs)
+    executor = LocalExecutor(runs, Isolation.off())
     await executor.open()
     yield executor
     await executor.close()
@@ -277,10 +278,11 @@ from pathlib import Path
 from uuid import UUID
 from tests.attempts import attempt_order
 from work_pools.executors.local.executor import LocalExecutor
+from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.protocol import AttemptRef
 
 async def work(runs, count, script):
-    executor = LocalExecutor(Path(runs))
+    executor = LocalExecutor(Path(runs), Isolation.off())
     await executor.open()
     orders = [attempt_order(script, ref=AttemptRef(UUID(int=n), 1)) for n in range(int(count))]
     for order in orders:

@@ -186,7 +186,7 @@ class TestFromTheScriptOn:
 
     @pytest.fixture
     def executor(self, tmp_path: Path) -> LocalExecutor:
-        return LocalExecutor(tmp_path / "runs", self.LIMITS)
+        return LocalExecutor(tmp_path / "runs", log_limits=self.LIMITS)
 
     async def ship(self, store: PostgresLogStore, executor: LocalExecutor, execution: UUID, script: str) -> None:
         """Run the script; nobody looks at its log before it is over."""

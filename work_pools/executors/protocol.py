@@ -38,6 +38,8 @@ class AttemptOrder:
     env: dict[str, str] = field(repr=False)
     timeout_seconds: float
     grace_seconds: float
+    #: Over all of its processes; going beyond it ends the attempt. None: no limit.
+    memory_bytes: int | None = None
 
 
 class Standing(StrEnum):
@@ -55,6 +57,8 @@ class EndCause(StrEnum):
     SIGNALLED = "signalled"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
+    #: It took more memory, processes or disk than it may; ``error`` says of what and how much that is.
+    LIMIT_EXCEEDED = "limit_exceeded"
     #: It could not be started at all (interpreter missing, no memory for a process, ...); ``error`` says why.
     NOT_STARTED = "not_started"
     #: It started, but whatever watched it vanished without a word (machine lost power, shim killed).
@@ -97,6 +101,11 @@ class AlreadyStarted(Exception):
 
 class Executor(Protocol):
     """Runs attempts. Every method may be called again after a crash."""
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What this executor cannot keep scripts from, in words for an operator; known once it is open."""
+        ...
 
     async def open(self) -> None:
         """Make ready to start attempts."""

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import os
 import resource
+import shutil
 import signal
+import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -14,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from platform_api.domain.jobs import JobType
-from platform_api.domain.log_frames import HEADER, LONGEST_PIECE
+from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, decode
 from platform_api.domain.log_limits import LogLimits
-from work_pools.executors.local import discarding, log_segments, processes, result_document
+from work_pools.executors.local import discarding, log_segments, probe, processes, result_document
+from work_pools.executors.local.isolation import SYSTEM_FOLDERS, Isolation
 from work_pools.executors.local.launcher_link import BASE_PYTHON, LauncherGone, LauncherLink
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.protocol import (
@@ -35,6 +38,9 @@ _SHELL = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
 _INTERPRETERS = {JobType.PYTHON: (BASE_PYTHON, "script.py"), JobType.SHELL: (_SHELL, "script.sh")}
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+#: Users of scripts are numbered from here on, where nobody else has a number.
+FIRST_UID = 200_000
+
 #: A launcher that dies over an order is replaced this often before the attempt counts as not started.
 _MORE_ORDERS = 2
 _NO_LAUNCHER = "The launcher of scripts died again and again over it."
@@ -49,19 +55,54 @@ _POLL_SECONDS = 0.1
 class LocalExecutor:
     """Keeps a launcher, and finds everything else again in run directories."""
 
-    def __init__(self, runs_folder: Path, log_limits: LogLimits = LogLimits()) -> None:
+    def __init__(
+        self, runs_folder: Path, isolation: Isolation | None = None, log_limits: LogLimits = LogLimits()
+    ) -> None:
         self._runs_folder = runs_folder.resolve()
         self._log_limits = log_limits
         self._link: LauncherLink | None = None
         self._linking = asyncio.Lock()
         self._next_sweep = 0.0
+        self._wanted = default_isolation(self._runs_folder) if isolation is None else isolation
+        self._isolation: Isolation | None = None
+        #: What scripts are not kept from on this machine.
+        self.warnings: list[str] = []
 
     async def open(self) -> None:
         """Start the launcher, so that the first attempt need not wait for it."""
         self._runs_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         _allow_many_descriptors()
         await self._sweep()
+        if self._isolation is None:
+            await self._settle()
         await self._live_link()
+
+    async def _settle(self) -> None:
+        bait = self._runs_folder / f".probe-{os.getpid()}"
+        bait.write_text("Scripts must not read this.")
+        try:
+            self._isolation, self.warnings = await probe.settle(self._wanted, str(bait), self._try)
+        finally:
+            bait.unlink(missing_ok=True)
+        for warning in self.warnings:
+            logger.warning("On this machine %s", warning)
+
+    async def _try(self, isolation: Isolation, order: AttemptOrder) -> tuple[bytes, str | None]:
+        """Run an attempt under an isolation that may not work here."""
+        await self.close()
+        self._isolation = isolation
+        try:
+            await self.prepare(order)
+            await self.start(order)
+            end = await self.wait(order.ref)
+            output = await self.read_output(order.ref, 0, LONGEST_PIECE)
+            lines = [frame.data.decode(errors="replace") for frame, _ in decode(output.frames)]
+            await asyncio.to_thread(shutil.rmtree, os.path.dirname(self._directory(order.ref).path))
+        finally:
+            self._isolation = None
+        if end.exit_code == 0:
+            return lines[0].encode(), None
+        return b"", end.error or (lines[-1] if lines else f"{end.cause}")
 
     async def close(self) -> None:
         """Let the launcher go; attempts that run go on running."""
@@ -166,16 +207,17 @@ class LocalExecutor:
             if self._link is None or self._link.is_gone:
                 if self._link:
                     await self._link.close()
-                self._link = await LauncherLink.open()
+                self._link = await LauncherLink.open(self._isolation or Isolation.off())
             return self._link
 
     async def _order(self, directory: RunDirectory, order: AttemptOrder) -> int | None:
         interpreter, script_name = _INTERPRETERS[order.type]
         command = [interpreter, f"{directory.code(str(order.claim))}/{script_name}", *order.arguments]
-        seconds, env = (order.timeout_seconds, order.grace_seconds), _environment(directory, order)
+        limits = (order.timeout_seconds, order.grace_seconds, order.memory_bytes)
+        env = _environment(directory, order)
         link = await self._live_link()
         async with asyncio.timeout(_ANSWER_SECONDS):
-            return await link.order(directory.path, str(order.claim), command, env, seconds, self._log_limits)
+            return await link.order(directory.path, str(order.claim), command, env, limits, self._log_limits)
 
     async def _began(self, directory: RunDirectory, shim: dict[str, Any]) -> datetime:
         """When the script of a known shim began; the shim is at most about to say so."""
@@ -186,6 +228,27 @@ class LocalExecutor:
                 return datetime.now(UTC)
             os.close(descriptor)
             await asyncio.sleep(0.01)
+
+
+def default_isolation(runs_folder: Path) -> Isolation:
+    """As strict as this process can have it: nothing beside the runs is hidden, as nothing more is known here."""
+    return Isolation(
+        first_uid=FIRST_UID if os.getuid() == 0 else 0,
+        hidden=(str(runs_folder),),
+        readable=(*SYSTEM_FOLDERS, *_interpreter(), *_name_servers()),
+    )
+
+
+def _interpreter() -> list[str]:
+    """Where the interpreter and its library are, when not in the system's own folders."""
+    places = {sys.base_prefix, sys.base_exec_prefix, os.path.dirname(os.path.dirname(BASE_PYTHON))}
+    return sorted(place for place in places if place != "/" and not place.startswith(SYSTEM_FOLDERS))
+
+
+def _name_servers() -> list[str]:
+    """Often a link to where the system keeps its passing state, which scripts do not see."""
+    path = os.path.realpath("/etc/resolv.conf")
+    return [] if path.startswith(SYSTEM_FOLDERS) else [path]
 
 
 def _environment(directory: RunDirectory, order: AttemptOrder) -> dict[str, str]:

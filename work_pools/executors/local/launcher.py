@@ -13,15 +13,16 @@ import sys
 from collections.abc import Iterator
 
 from work_pools.executors.local import processes, sandbox, shim
+from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import LENGTH, Order
 from work_pools.executors.local.run_directory import RunDirectory
 
 
-def main(orders: int, answers: int) -> None:
+def main(orders: int, answers: int, isolation: Isolation) -> None:
     """Serve orders until the worker is gone."""
     os.set_inheritable(orders, False)
     os.set_inheritable(answers, False)
-    sandbox.forget_signals()
+    sandbox.prepare_for_all(isolation)
     # Shims are nobody's to wait for; each undoes this for its own children.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     processes.hide_memory()
@@ -30,7 +31,7 @@ def main(orders: int, answers: int) -> None:
     gc.disable()
     gc.freeze()
     for document in _documents(orders):
-        _launch(Order.decode(document), orders, answers)
+        _launch(Order.decode(document), orders, answers, isolation)
 
 
 def _documents(orders: int) -> Iterator[bytes]:
@@ -42,7 +43,7 @@ def _documents(orders: int) -> Iterator[bytes]:
                 yield document
 
 
-def _launch(order: Order, orders: int, answers: int) -> None:
+def _launch(order: Order, orders: int, answers: int, isolation: Isolation) -> None:
     try:
         pid = os.fork()
     except OSError as error:
@@ -50,15 +51,15 @@ def _launch(order: Order, orders: int, answers: int) -> None:
         shim.answer(answers, refused)
         return
     if pid == 0:
-        _be_shim(order, orders, answers)
+        _be_shim(order, orders, answers, isolation)
 
 
-def _be_shim(order: Order, orders: int, answers: int) -> None:
+def _be_shim(order: Order, orders: int, answers: int, isolation: Isolation) -> None:
     """Never returns."""
     try:
         # Or the worker would not see that its launcher died.
         os.close(orders)
-        shim.run(order, answers)
+        shim.run(order, answers, isolation)
     except Exception:  # noqa: BLE001 - the last word of a process that nobody else hears; the attempt counts as lost
         import traceback  # not before: every fork would copy it
 
@@ -68,5 +69,5 @@ def _be_shim(order: Order, orders: int, answers: int) -> None:
 
 
 def run_from_command_line() -> None:
-    """``launcher <orders' descriptor> <answers' descriptor>``."""
-    main(int(sys.argv[-2]), int(sys.argv[-1]))
+    """``launcher <orders' descriptor> <answers' descriptor> <isolation>``."""
+    main(int(sys.argv[-3]), int(sys.argv[-2]), Isolation.decode(sys.argv[-1]))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import work_pools
 from platform_api.domain.log_limits import LogLimits
+from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Answer, Order
 
 #: The platform's own interpreter without its virtual environment: what scripts run with, too.
@@ -40,13 +41,13 @@ class LauncherLink:
         self.is_gone = False
 
     @classmethod
-    async def open(cls) -> LauncherLink:
+    async def open(cls, isolation: Isolation) -> LauncherLink:
         """Start a launcher."""
         (ours, theirs), (answers, their_answers) = socket.socketpair(), os.pipe()
         # A shim must never wait for a worker that stands still.
         os.set_blocking(their_answers, False)
         try:
-            process = await _start_launcher(theirs.fileno(), their_answers)
+            process = await _start_launcher(theirs.fileno(), their_answers, isolation)
         finally:
             theirs.close()
             os.close(their_answers)
@@ -61,7 +62,7 @@ class LauncherLink:
         claim: str,
         command: Sequence[str],
         env: Mapping[str, str],
-        seconds: tuple[float, float],
+        limits: tuple[float, float, int | None],
         log: LogLimits,
     ) -> int | None:
         """Have a shim run this; its start in microseconds, None when somebody else has started or sealed it."""
@@ -70,7 +71,7 @@ class LauncherLink:
         number = next(self._numbers)
         answered: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answered
-        self._orders.write(Order(number, directory, claim, list(command), dict(env), *seconds, *log).encode())
+        self._orders.write(Order(number, directory, claim, list(command), dict(env), *limits, *log).encode())
         return await answered
 
     async def close(self) -> None:
@@ -105,9 +106,9 @@ class LauncherLink:
         self._waiting.clear()
 
 
-async def _start_launcher(orders: int, answers: int) -> asyncio.subprocess.Process:
+async def _start_launcher(orders: int, answers: int, isolation: Isolation) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        *(BASE_PYTHON, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(orders), str(answers)),
+        *(BASE_PYTHON, "-I", "-S", "-X", "utf8", "-c", _BOOT, str(orders), str(answers), isolation.encode()),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,

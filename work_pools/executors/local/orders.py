@@ -23,6 +23,8 @@ class Order(NamedTuple):
     env: dict[str, str]
     timeout_seconds: float
     grace_seconds: float
+    #: Over all processes of the script together; None: no limit.
+    memory_bytes: int | None
     log_head_bytes: int
     log_tail_bytes: int
 

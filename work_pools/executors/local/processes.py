@@ -38,6 +38,11 @@ def hide_memory() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
+def show_memory() -> None:
+    """Undo ``hide_memory``."""
+    _prctl(_PR_SET_DUMPABLE, 1)
+
+
 @cache
 def boot_id() -> str:
     """The same until the machine restarts."""

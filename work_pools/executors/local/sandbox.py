@@ -3,24 +3,71 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 
-_OPEN_FILES = 1024
+from work_pools.executors.local import isolation as levels
+from work_pools.executors.local import landlock, namespaces, new_root, privileges
+from work_pools.executors.local.isolation import Isolation
+from work_pools.executors.local.orders import Order
+from work_pools.executors.local.run_directory import RunDirectory
+
 _PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD)
+_DEVICES = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"]
 
 
-def confine() -> None:
-    """Called in the child, as its last act before it becomes the script; what it raises is told as NOT_STARTED.
+class CannotConfine(Exception):
+    """The script was not started, because it could have done what it must not; the text says what."""
 
-    A user of the script's own, namespaces and limits belong here.
-    """
+
+def prepare_for_all(isolation: Isolation) -> None:
+    """Called once in the launcher: what costs too much to do for each script, and what none of them may inherit."""
+    forget_signals()
+    if isolation.level == levels.NAMESPACES:
+        new_root.plan(isolation)
+    if isolation.network and isolation.guarded_ports and isolation.level != levels.NONE and landlock.guards_ports():
+        landlock.guard_ports(isolation.guarded_ports)
+
+
+def surround(isolation: Isolation, order: Order, directory: RunDirectory) -> int | None:
+    """Called in the shim before its script is forked; the descriptor, if any, is closed once the script has ended."""
+    uid = own_user(isolation, os.getpid())
+    if uid is not None:
+        claimed = directory.code(order.claim)
+        for path in (directory.work, directory.temporary, directory.at("code"), claimed, *_inside(claimed)):
+            os.chown(path, uid, uid)
+    return namespaces.enter() if isolation.level == levels.NAMESPACES else None
+
+
+def own_user(isolation: Isolation, shim: int) -> int | None:
+    """The number of a user that no other running script has: no other shim has this process id."""
+    return isolation.first_uid + shim if isolation.first_uid and isolation.level == levels.NAMESPACES else None
+
+
+def confine(isolation: Isolation, order: Order, directory: RunDirectory, uid: int | None) -> None:
+    """Called in the child, as its last act before it becomes the script. Raises ``CannotConfine``."""
     os.umask(0o022)
     for number in _PYTHONS_OWN:
         signal.signal(number, signal.SIG_DFL)
-    # The worker's own soft limit is far higher; programs that use select() break with it.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, _OPEN_FILES), hard))
+    try:
+        os.chdir(directory.work)
+        _apply(isolation, order, directory, uid)
+    except OSError as error:
+        raise CannotConfine(f"The script could not be isolated: {error}") from error
+
+
+def _apply(isolation: Isolation, order: Order, directory: RunDirectory, uid: int | None) -> None:
+    if isolation.level == levels.NAMESPACES:
+        new_root.enter(isolation, directory)
+    privileges.limit(isolation, order)
+    if isolation.level != levels.NONE:
+        privileges.drop(uid)
+    if isolation.level == levels.LANDLOCK:
+        readable = [*isolation.readable, directory.at("code"), "/proc"]
+        landlock.confine_files(readable, [directory.work, directory.temporary, *isolation.writable, *_DEVICES])
+
+
+def _inside(folder: str) -> list[str]:
+    return [os.path.join(folder, name) for name in os.listdir(folder)]
 
 
 def forget_signals() -> None:

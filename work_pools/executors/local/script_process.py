@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from work_pools.executors.local import processes, sandbox
+from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Order
 from work_pools.executors.local.run_directory import RunDirectory
 
@@ -25,20 +28,22 @@ class Script(NamedTuple):
     stderr: int
 
 
-def spawn(order: Order, directory: RunDirectory) -> Script:
+def spawn(order: Order, directory: RunDirectory, isolation: Isolation) -> Script:
     """Start the order's command; raises ``NotStarted``."""
     try:
         (stdout, child_stdout), (stderr, child_stderr), (report, child_report) = os.pipe(), os.pipe(), os.pipe()
+        uid = sandbox.own_user(isolation, os.getpid())
         pid = os.fork()
     except OSError as error:
         raise NotStarted(f"No process could be made for the script: {error.strerror}") from error
     if pid == 0:
-        _become(order, directory, (child_stdout, child_stderr), child_report)
+        confine = partial(sandbox.confine, isolation, order, directory, uid)
+        _become(order, (child_stdout, child_stderr), confine, child_report)
     for descriptor in (child_stdout, child_stderr, child_report):
         os.close(descriptor)
     script = Script(pid, _read_report(report, pid), stdout, stderr)
     # Not by the child: what it touches before its exec, it copies.
-    session = processes.identity(pid) | {"started_us": script.started_us}
+    session = processes.identity(pid) | {"started_us": script.started_us, "uid": uid}
     directory.overwrite("session", json.dumps(session).encode())
     return script
 
@@ -53,17 +58,18 @@ def _read_report(report: int, pid: int) -> int:
     raise NotStarted(error.strip() or "The script's process ended before it began.")
 
 
-def _become(order: Order, directory: RunDirectory, streams: tuple[int, int], report: int) -> None:
+def _become(order: Order, streams: tuple[int, int], confine: Callable[[], None], report: int) -> None:
     """Runs in the child and never returns. Every other descriptor closes itself at the exec."""
     try:
         os.setsid()
         os.dup2(streams[0], 1)
         os.dup2(streams[1], 2)
-        os.chdir(directory.work)
-        sandbox.confine()
+        confine()
         processes.die_with_parent()
         os.write(report, b"%d\n" % (time.time_ns() // 1000))
         os.execve(order.command[0], order.command, order.env)  # noqa: S606 - no shell is what we want
+    except sandbox.CannotConfine as error:
+        _tell(report, str(error))
     except OSError as error:
         _tell(report, f"Cannot start {order.command[0]}: {error.strerror}")
     except ValueError as error:

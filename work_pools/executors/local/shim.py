@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import time
 from typing import Any
 
 from platform_api.domain.log_limits import LogLimits
-from work_pools.executors.local import processes, result_document
+from work_pools.executors.local import processes, result_document, sandbox
 from work_pools.executors.local.capture import LogFile
+from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Answer, Order
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.local.script_process import NotStarted, spawn
+from work_pools.executors.local.usage import Usage, amount, memory_text
 from work_pools.executors.local.watch import Watch
 
 
-def run(order: Order, answers: int) -> None:
+def run(order: Order, answers: int, isolation: Isolation) -> None:
     """The whole life of a shim, in a process of its own that was just forked."""
     os.setsid()
     directory = RunDirectory(order.directory)
-    watch = Watch(directory, order)
+    watch = Watch(directory, order, Usage(isolation, order, directory))
     if not directory.take(order.claim, processes.identity(os.getpid()) | {"claim": order.claim}):
         answer(answers, Answer(order.number, None))
         return
@@ -32,14 +35,15 @@ def run(order: Order, answers: int) -> None:
         work = os.open(directory.work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         log = LogFile(directory.log, directory.log_ring, LogLimits(order.log_head_bytes, order.log_tail_bytes))
         processes.adopt_orphans()
-        watch.begin(spawn(order, directory), log)
+        keeping = sandbox.surround(isolation, order, directory)
+        watch.begin(spawn(order, directory, isolation), log, keeping)
     except (NotStarted, OSError) as error:
         answer(answers, refuse(order, directory, str(error)))
         return
     answer(answers, Answer(order.number, watch.script.started_us))
     os.close(answers)
     watch.until_over()
-    directory.record_end(_verdict(watch) | _consumed() | _result(work))
+    directory.record_end(_judged(_verdict(watch) | _consumed(), order, isolation) | _result(work))
 
 
 def answer(answers: int, what: Answer) -> None:
@@ -76,6 +80,16 @@ def _verdict(watch: Watch) -> dict[str, Any]:
         "ended_us": watch.ended_us or time.time_ns() // 1000,
         "error": watch.error,
     }
+
+
+def _judged(record: dict[str, Any], order: Order, isolation: Isolation) -> dict[str, Any]:
+    """What the kernel did to a script that went too far between two looks at it."""
+    excess = None
+    if record["signal"] == signal.SIGXFSZ:
+        excess = f"file size limit of {amount(isolation.disk_bytes)} exceeded"
+    elif order.memory_bytes and record["peak_memory_bytes"] > order.memory_bytes and record["exit_code"] != 0:
+        excess = memory_text(order.memory_bytes)
+    return record | {"cause": "limit_exceeded", "error": excess} if excess and not record["error"] else record
 
 
 def _consumed() -> dict[str, Any]:

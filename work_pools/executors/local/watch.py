@@ -8,13 +8,14 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
 
 from work_pools.executors.local.capture import LogFile, Stream
 from work_pools.executors.local.orders import Order
 from work_pools.executors.local.processes import signal_family
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.local.script_process import Script
+from work_pools.executors.local.usage import Usage
+from work_pools.executors.local.wakeups import wake_on_signals
 
 #: How long what a script leaves behind may go on by itself, such as the ``tee`` of ``exec > >(tee file)``.
 LINGER_SECONDS = 1.0
@@ -29,26 +30,27 @@ DRAIN_READS = 64
 class Watch:
     """Runs a script to its end. Made before the start is published, so that no signal is missed."""
 
-    def __init__(self, directory: RunDirectory, order: Order) -> None:
+    def __init__(self, directory: RunDirectory, order: Order, usage: Usage) -> None:
         self.script: Script
-        #: Why the script was stopped, if it was: ``timed_out`` or ``cancelled``.
+        #: Why the script was stopped, if it was: ``timed_out``, ``cancelled`` or ``limit_exceeded``.
         self.cause: str | None = None
         #: The script's wait status and the moment it ended, once it has.
         self.status: int | None = None
         self.ended_us: int | None = None
         #: What went wrong with watching, if anything.
         self.error: str | None = None
-        self._directory, self._order = directory, order
+        self._directory, self._order, self._usage = directory, order, usage
+        self._keeping: int | None = None
         self._poll = select.poll()
         self._streams: dict[int, Stream] = {}
         self._over = self._stopping = False
         self._give_up_at: float | None = None
-        self._wakeups = _wake_on_signals()
+        self._wakeups = wake_on_signals(signal.SIGTERM, signal.SIGCHLD)
         self._poll.register(self._wakeups, select.POLLIN)
 
-    def begin(self, script: Script, log: LogFile) -> None:
-        """Watch this script from now on."""
-        self.script, self._log = script, log
+    def begin(self, script: Script, log: LogFile, keeping: int | None) -> None:
+        """Watch this script from now on; ``keeping`` is closed once it has ended."""
+        self.script, self._log, self._keeping = script, log, keeping
         for name, descriptor in (("stdout", script.stdout), ("stderr", script.stderr)):
             self._streams[descriptor] = Stream(name, descriptor, self._log)
             self._poll.register(descriptor, select.POLLIN)
@@ -63,11 +65,12 @@ class Watch:
             self._reap()
             if self._deadline <= time.monotonic():
                 self._act()
+            self._look_at_usage()
         self._drain()
         self.error = self.error or self._log.error
 
     def _wait(self) -> None:
-        left = max(0.0, self._deadline - time.monotonic())
+        left = max(0.0, min(self._deadline, self._usage.due_at) - time.monotonic())
         for descriptor, _ in self._poll.poll(left * 1000 + 1):
             if descriptor in self._streams:
                 self._read(self._streams[descriptor])
@@ -95,6 +98,8 @@ class Watch:
 
     def _script_ended(self, status: int) -> None:
         self.status, self.ended_us = status, time.time_ns() // 1000
+        if self._keeping is not None:
+            os.close(self._keeping)
         if not self._stopping:
             self._at(LINGER_SECONDS, self._kill)
 
@@ -103,6 +108,15 @@ class Watch:
         with suppress(FileNotFoundError), open(self._directory.stop) as file:
             return file.read()
         return None
+
+    def _look_at_usage(self) -> None:
+        """Too much of anything is the end at once: whoever takes it has no right to a grace."""
+        if self._over or self._usage.due_at > time.monotonic():
+            return
+        excess = self._usage.excess()
+        if excess and self.cause != "limit_exceeded":
+            self._stopping, self.cause, self.error = True, "limit_exceeded", excess
+            self._kill()
 
     def _time_out(self) -> None:
         self._stop("timed_out")
@@ -132,18 +146,3 @@ class Watch:
                 if stream.closed or not stream.read():
                     break
             stream.finish()
-
-
-def _wake_on_signals() -> int:
-    """A descriptor that becomes readable, with the signal's number, on SIGTERM and SIGCHLD."""
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    os.set_blocking(writing, False)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, _ignore)
-    return reading
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """The wake-up is all that is wanted."""

@@ -1,0 +1,49 @@
+"""The last of a script's rights: user, groups, capabilities, limits. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+from work_pools.executors.local import kernel
+from work_pools.executors.local.isolation import Isolation
+from work_pools.executors.local.orders import Order
+
+_OPEN_FILES = 1024
+#: Between the number of processes that ends a script and the one that the kernel refuses: the end needs a cause.
+_SPARE_PROCESSES = 32
+#: Memory that is reserved costs nothing; this bounds how far a script gets between two looks at it.
+_RESERVED_PER_USED, _RESERVED_AT_LEAST = 2, 512 << 20
+
+
+def limit(isolation: Isolation, order: Order) -> None:
+    """Limits of the kernel's own; the shim enforces those that have none (``usage``)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # The worker's own soft limit is far higher; programs that use select() break with it.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, _OPEN_FILES), hard))
+    if isolation == Isolation.off():
+        return
+    _lower(resource.RLIMIT_CORE, 0)
+    _lower(resource.RLIMIT_FSIZE, isolation.disk_bytes)
+    if isolation.has_users:
+        _lower(resource.RLIMIT_NPROC, isolation.processes + _SPARE_PROCESSES)
+    if order.memory_bytes:
+        _lower(resource.RLIMIT_DATA, order.memory_bytes * _RESERVED_PER_USED + _RESERVED_AT_LEAST)
+
+
+def _lower(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def drop(uid: int | None) -> None:
+    """Become the script's user, if it has one of its own, without any right beyond that."""
+    if uid is not None:
+        os.setgroups([])
+        kernel.drop_bounding_set()
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    else:
+        kernel.drop_capabilities()
+    kernel.forbid_new_privileges()
