@@ -42,7 +42,7 @@ class FolderArchive:
     async def write(self, name: str, pieces: AsyncIterator[bytes]) -> None:
         """Write beside, wait for the disk, rename: a crash leaves the old file or the new one."""
         target = self._root / name
-        handle = await asyncio.to_thread(_open_beside, self._root, target)
+        handle = await _opened(self._root, target)
         try:
             async for piece in pieces:
                 await asyncio.to_thread(handle.write, piece)
@@ -57,6 +57,16 @@ class FolderArchive:
     async def remove(self, name: str) -> None:
         """Delete the file if it is there."""
         await asyncio.to_thread((self._root / name).unlink, missing_ok=True)
+
+
+async def _opened(root: Path, target: Path) -> IO[bytes]:
+    """Open in a thread; who is cancelled meanwhile leaves no open file behind."""
+    opening = asyncio.ensure_future(asyncio.to_thread(_open_beside, root, target))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(lambda opened: _clear_away(opened.result()))
+        raise
 
 
 def _open_beside(root: Path, target: Path) -> IO[bytes]:
