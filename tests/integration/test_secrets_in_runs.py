@@ -16,6 +16,7 @@ from platform_api.domain.retries import RetryPolicy
 from platform_api.ports.logs import LogQuery
 from tests.engine_room import Room, Worker, open_room, until
 from work_pools.executors.local.executor import LocalExecutor
+from work_pools.executors.local.isolation import Isolation
 
 PASSWORD = "c0rrect-h'rse/batt+ry$staple"
 KEY = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\nBKcwggSjAgEAAoIBAQDd7xxyyzz=\n-----END KEY-----"
@@ -60,7 +61,7 @@ async def room(engine: AsyncEngine, database_url: str, tmp_path: Path) -> AsyncI
 
 
 async def real_worker(room: Room) -> Worker:
-    return await room.worker(LocalExecutor(room.home / "runs"))
+    return await room.worker(LocalExecutor(room.home / "runs", Isolation.off()))
 
 
 SECRETS = {"PASSWORD": "password", "KEY": "key", "DOCUMENT": "document"}
