@@ -1,0 +1,74 @@
+"""Teams, users, their keys and the answers kept for their repeated requests."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from platform_api.db.schema.metadata import metadata, moment
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    moment("created_at", nullable=False, default_now=True),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("team_id", Uuid, ForeignKey("teams.id"), nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default=text("true")),
+    # Sample users exist in the embedded default only; production refuses to start with one.
+    Column("is_sample", Boolean, nullable=False, server_default=text("false")),
+    moment("created_at", nullable=False, default_now=True),
+    Index("uq_users_email", func.lower(text("email")), unique=True),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    moment("expires_at"),
+    moment("last_used_at"),
+    moment("revoked_at"),
+    moment("created_at", nullable=False, default_now=True),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("request_hash", LargeBinary, nullable=False),
+    # Null while the first request is still under way.
+    Column("status_code", Integer),
+    Column("headers", JSONB),
+    Column("body", LargeBinary),
+    moment("created_at", nullable=False, default_now=True),
+    PrimaryKeyConstraint("user_id", "key"),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+)
