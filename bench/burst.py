@@ -23,8 +23,10 @@ from bench.stock import measure_stock
 from tests.running_platform import Platform
 
 #: Creating jobs takes this long at most for each, so the tick is set behind it.
-SECONDS_PER_CREATION = 0.25
+SECONDS_PER_CREATION = 0.15
 SETTLE_SECONDS = 50
+#: The API is asked, and processes' shares are counted, for so long after the tick.
+LOOK_SECONDS = 5
 
 
 def script(evidence: Path, sleep: float) -> str:
@@ -114,11 +116,15 @@ def measure(platform: Platform, account: CpuAccount, count: int, sleep: float) -
         time.sleep(max(0.0, tick.timestamp() - SETTLE_SECONDS - time.time()))
         before = account.seconds()
         time.sleep(max(0.0, tick.timestamp() - 1 - time.time()))
-        latencies = api_latency(client, tick.timestamp() + 5)
+        shares = account.shares()
+        latencies = api_latency(client, tick.timestamp() + LOOK_SECONDS)
+        shares = account.shares() - shares
         executions = wait_for_verdicts(client, jobs, tick, sleep)
     longest, caught_up = follow_reports(platform, time.time() + 300)
     spent = account.seconds() - before
     report(evidence, tick, count, executions)
+    spent_by = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in shares.most_common())
+    print(f"CPU-seconds in the first {LOOK_SECONDS} s: {spent_by}")
     print(f"API during the burst: GET /jobs p95 {1000 * percentile(latencies, 0.95):.0f} ms")
     print(f"Prefect was told everything {caught_up:.0f} s after the last end; longest lag seen {longest:.0f} s")
     per_run = spent / count

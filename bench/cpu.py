@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 ROOTS = (Path("/sys/fs/cgroup/cpuacct"), Path("/sys/fs/cgroup"))
@@ -40,6 +42,18 @@ class CpuAccount:
         stat = dict(line.split() for line in (self._group / "cpu.stat").read_text().splitlines())
         return int(stat["usage_usec"]) / 1e6
 
+    def shares(self) -> Counter[str]:
+        """CPU-seconds so far of the servers that live now; scripts and what watches them are the rest."""
+        shares: Counter = Counter()
+        for pid in (self._group / "cgroup.procs").read_text().split() if self._group else ():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if kind := _kind(Path(f"/proc/{pid}")):
+                    shares[kind] += _process_seconds(Path(f"/proc/{pid}"))
+        # Processes of a few milliseconds each show none in their own figures.
+        shares["scripts and their shims"] = self.seconds() - sum(shares.values())
+        shares["others on this machine"] = _busy_seconds() - self.seconds()
+        return shares
+
     def close(self) -> None:
         """Remove the group once its last process is gone."""
         deadline = time.monotonic() + 10
@@ -61,6 +75,25 @@ def _make(group: Path) -> Path | None:
         return group
     group.rmdir()
     return None
+
+
+#: A word of the command line, and who that is; the first that fits.
+_KINDS = (
+    ("prefect.server", "Prefect's server"),
+    ("postgres", "PostgreSQL"),
+    (" worker", "worker"),
+    (" api", "API"),
+)
+
+
+def _kind(process: Path) -> str | None:
+    command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return next((kind for word, kind in _KINDS if word in command), None)
+
+
+def _process_seconds(process: Path) -> float:
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _busy_seconds() -> float:

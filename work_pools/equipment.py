@@ -16,6 +16,7 @@ from platform_api.ports.ticks import Ticks
 from platform_api.ports.unit_of_work import UnitOfWork
 from platform_api.settings import Settings
 from work_pools.executors.protocol import Executor
+from work_pools.precedence import Precedence
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Equipment:
     settings: Settings
     #: Without a store no job can declare a secret, and one that does cannot start.
     secrets: Secrets = field(default_factory=MemorySecrets)
+    #: Whether starts are under way, for everything that can wait.
+    precedence: Precedence = field(default_factory=Precedence)
 
     def now(self) -> datetime:
         """The present moment."""

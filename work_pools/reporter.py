@@ -71,6 +71,7 @@ class Reporter:
 
     async def round(self) -> bool:
         """Send the next report of each execution; True when there may be more at once."""
+        await self._equipment.precedence.give_way()
         async with self._equipment.uow() as uow:
             if (await uow.reports.backlog()).count > LONG_BACKLOG:
                 await uow.reports.skip_superseded()
@@ -97,6 +98,7 @@ class Reporter:
         }
         try:
             async with self._calls:
+                await self._equipment.precedence.give_way()
                 done = await sends[group.kind](group)
         except httpx.HTTPError as error:
             done = await self._failed(group, error)

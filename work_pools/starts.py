@@ -84,9 +84,10 @@ class Starter:
         for id_ in ids:
             self.waiting.pop(id_, None)
         try:
-            async with self._equipment.uow() as uow:
-                outcome = await self._decide(uow, ids)
-            await self._act(outcome)
+            with self._equipment.precedence.taken():
+                async with self._equipment.uow() as uow:
+                    outcome = await self._decide(uow, ids)
+                await self._act(outcome)
         finally:
             self._live.busy.difference_update(ids)
             self._called = {job_id: id_ for job_id, id_ in self._called.items() if id_ not in ids}
