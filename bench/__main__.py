@@ -5,7 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-MEASUREMENTS = ("bench.burst", "bench.minute", "bench.adoption", "bench.agenda", "bench.logs", "bench.masking")
+MEASUREMENTS = (
+    "bench.burst",
+    "bench.starts",
+    "bench.minute",
+    "bench.adoption",
+    "bench.agenda",
+    "bench.lists",
+    "bench.logs",
+    "bench.masking",
+)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from platform_api.embedded.postgres import free_port
+from platform_api.embedded.postgres import Cluster, free_port
 
 READY_DEADLINE_SECONDS = 90.0
 STOP_DEADLINE_SECONDS = 30.0
@@ -37,6 +37,12 @@ class Platform:
     def key(self, who: str) -> str:
         users = json.loads((self.home / "credentials.json").read_text())["users"]
         return str(next(user["api_key"] for user in users if user["email"].startswith(f"{who}@")))
+
+    def database_url(self) -> str:
+        """The platform's own database; its port is in the server's pid file."""
+        folder = self.home / "postgres"
+        port = int((folder / "data" / "postmaster.pid").read_text().splitlines()[3])
+        return Cluster(folder, port).url("job_platform")
 
     def client(self, who: str = "maya") -> httpx.Client:
         return httpx.Client(
