@@ -8,6 +8,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
+from migrations.grants import grant
 from platform_api.db.engine import async_url
 
 #: Any number that nobody else uses: two processes that migrate at once take turns.
@@ -36,4 +37,7 @@ def upgrade(database_url: str, revision: str = "head") -> None:
         connection.commit()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+        if revision == "head":
+            grant(connection)
+            connection.commit()
     engine.dispose()

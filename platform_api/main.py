@@ -28,6 +28,7 @@ from platform_api.rest import (
 )
 from platform_api.rest.envelope import Envelope
 from platform_api.settings import Settings
+from platform_api.use_cases.audit_retention import retain_forever
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import reconcile_forever
 from platform_api.wiring import assembled
@@ -59,11 +60,13 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         async with assembled(settings) as own:
             app.state.services = own
             reconciler = asyncio.create_task(reconcile_forever(own), name="reconciler")
+            retention = asyncio.create_task(retain_forever(own), name="audit retention")
             try:
                 yield
             finally:
                 reconciler.cancel()
-                await asyncio.wait([reconciler])
+                retention.cancel()
+                await asyncio.wait([reconciler, retention])
 
     app = FastAPI(
         title="Job platform",

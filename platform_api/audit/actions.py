@@ -24,6 +24,7 @@ class Action(StrEnum):
     ACCESS_DENIED = "access.denied"
     AUTHENTICATION_FAILED = "authentication.failed"
     AUDIT_EXPORTED = "audit.exported"
+    AUDIT_SEALED = "audit.sealed"
     SECRET_CREATED = "secret.created"  # noqa: S105 - the name of an action
     SECRET_UPDATED = "secret.updated"  # noqa: S105
     SECRET_DELETED = "secret.deleted"  # noqa: S105

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from platform_api.db.agenda import SqlAgenda
 from platform_api.db.audit import SqlAuditTrail
+from platform_api.db.audit_chain import SqlAuditChain
 from platform_api.db.claims import SqlClaims
 from platform_api.db.dashboard import SqlDashboard
 from platform_api.db.dead_letters import SqlDeadLetters
@@ -28,6 +29,7 @@ from platform_api.db.sync import SqlSyncStore
 from platform_api.db.versions import SqlVersions
 from platform_api.ports.agenda import Agenda
 from platform_api.ports.audit import AuditTrail
+from platform_api.ports.audit_chain import AuditChain
 from platform_api.ports.claims import Claims
 from platform_api.ports.dashboard import Dashboard
 from platform_api.ports.dead_letters import DeadLetters
@@ -54,6 +56,7 @@ class SqlUnitOfWork:
         self._connection = connection
         self.agenda: Agenda = SqlAgenda(connection)
         self.audit: AuditTrail = SqlAuditTrail(connection)
+        self.audit_chain: AuditChain = SqlAuditChain(connection)
         self.idempotency: IdempotencyKeys = SqlIdempotencyKeys(connection)
         self.jobs: Jobs = SqlJobs(connection)
         self.versions: Versions = SqlVersions(connection)

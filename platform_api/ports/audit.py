@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from platform_api.audit.entries import Entry, StoredEntry
 
@@ -32,6 +33,10 @@ class AuditTrail(Protocol):
 
     async def page(self, wanted: AuditFilter, before_id: int | None, limit: int) -> list[StoredEntry]:
         """The newest ``limit`` entries that match, older than ``before_id`` where it is given."""
+        ...
+
+    async def pseudonymise(self, user_id: UUID, email: str) -> int:
+        """Empty what tells who this person was, in every entry; how many. Their id stays, and the chain holds."""
         ...
 
     def stream(self, wanted: AuditFilter) -> AsyncIterator[StoredEntry]:

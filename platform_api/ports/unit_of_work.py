@@ -7,6 +7,7 @@ from typing import Protocol
 
 from platform_api.ports.agenda import Agenda
 from platform_api.ports.audit import AuditTrail
+from platform_api.ports.audit_chain import AuditChain
 from platform_api.ports.claims import Claims
 from platform_api.ports.dashboard import Dashboard
 from platform_api.ports.dead_letters import DeadLetters
@@ -31,6 +32,7 @@ class UnitOfWork(Protocol):
 
     agenda: Agenda
     audit: AuditTrail
+    audit_chain: AuditChain
     idempotency: IdempotencyKeys
     jobs: Jobs
     versions: Versions

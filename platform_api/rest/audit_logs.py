@@ -19,7 +19,7 @@ from platform_api.rest.dependencies import CallerDependency, ServicesDependency,
 from platform_api.rest.job_body import refuse_unstorable
 from platform_api.rest.moments import moment
 from platform_api.rest.paging import PageQuery, decode_cursor, encode_cursor, page_of
-from platform_api.use_cases import audit_logs
+from platform_api.use_cases import audit_chain, audit_logs
 from rbac.permissions import Permission
 
 router = APIRouter(tags=["audit"])
@@ -79,6 +79,28 @@ async def list_audit_logs(
         return StreamingResponse(csv_lines(_COLUMNS, _rows(entries)), media_type="text/csv", headers=headers)
     found = await audit_logs.page(services, caller, query.wanted(), _entry_id(query.cursor), query.limit + 1)
     return JSONResponse(page_of(found, query.limit, entry_json, lambda entry: encode_cursor(entry.id)))
+
+
+@router.get("/audit-logs/verify", **door(Permission.AUDIT_VERIFY))
+async def verify_audit_logs(services: ServicesDependency, caller: CallerDependency) -> dict[str, Any]:
+    """Whether the trail holds: no entry was changed, deleted, moved or slipped in; else the first that does not.
+
+    `head` names the newest link; kept elsewhere, it lets `job-platform audit verify --expect-head` prove later that
+    the whole trail was not made anew.
+    """
+    verdict = await audit_chain.verify(services, caller)
+    return verdict_json(verdict)
+
+
+def verdict_json(verdict: audit_chain.Verdict) -> dict[str, Any]:
+    """What came of looking at the chain."""
+    broken = verdict.first_invalid
+    return {
+        "valid": verdict.valid,
+        "checked": verdict.checked,
+        "first_invalid": {"id": broken.entry_id, "reason": broken.reason} if broken else None,
+        "head": str(verdict.head) if verdict.head else None,
+    }
 
 
 def _entry_id(cursor: str | None) -> int | None:

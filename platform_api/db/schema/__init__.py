@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from platform_api.db.schema.audit import audit_log
+from platform_api.db.schema.audit import audit_chain, audit_head, audit_log, audit_seals
 from platform_api.db.schema.executions import attempts, executions, prefect_reports, workers
 from platform_api.db.schema.jobs import agenda, job_versions, jobs
 from platform_api.db.schema.logs import log_archives, log_chunks
@@ -13,7 +13,10 @@ __all__ = [
     "agenda",
     "api_keys",
     "attempts",
+    "audit_chain",
+    "audit_head",
     "audit_log",
+    "audit_seals",
     "executions",
     "idempotency_keys",
     "job_versions",

@@ -55,6 +55,8 @@ api_keys = Table(
     moment("expires_at"),
     moment("last_used_at"),
     moment("revoked_at"),
+    # The key that came in its place when it was rotated.
+    Column("replaced_by", Uuid, ForeignKey("api_keys.id")),
     moment("created_at", nullable=False, default_now=True),
 )
 
