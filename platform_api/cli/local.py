@@ -51,9 +51,9 @@ def migrate_database() -> None:
     from migrations.runner import upgrade
 
     settings = Settings()
-    if settings.database_url is None:
+    if settings.migration_url is None:
         sys.exit("job-platform: set JOB_PLATFORM_DATABASE_URL")
-    upgrade(settings.database_url.get_secret_value())
+    upgrade(settings.migration_url.get_secret_value())
     print("The database is at this release's schema.")
 
 

@@ -15,6 +15,8 @@ from platform_api.settings import Settings
 PREFECT_LIST_LIMIT = "1000"
 PREFECT_POOL_SIZE = "20"
 
+OWNER = "JOB_PLATFORM_OWNER_DATABASE_URL"
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -23,6 +25,8 @@ class Access:
     home: Home
     base_url: str
     database_url: str
+    #: Of the role that owns the tables; the migrations get it and nobody else.
+    owner_database_url: str
     prefect_database_url: str
     prefect_port: int
     prefect_auth_string: str
@@ -59,8 +63,10 @@ def of_prefect_server(access: Access) -> dict[str, str]:
 
 
 def of_platform(access: Access) -> dict[str, str]:
-    """The API, the worker and the migrations."""
-    return inherited(settings_too=True) | {
+    """The API and the worker."""
+    kept = inherited(settings_too=True)
+    kept.pop(OWNER, None)
+    return kept | {
         "JOB_PLATFORM_HOME": str(access.home.path),
         "JOB_PLATFORM_BASE_URL": access.base_url,
         "JOB_PLATFORM_DATABASE_URL": access.database_url,
@@ -73,6 +79,11 @@ def of_platform(access: Access) -> dict[str, str]:
         "PREFECT_API_AUTH_STRING": access.prefect_auth_string,
         "PREFECT_LOGGING_LEVEL": "WARNING",
     }
+
+
+def of_migrations(access: Access) -> dict[str, str]:
+    """The migrations and what they fill: as the owner of the tables."""
+    return of_platform(access) | {OWNER: access.owner_database_url}
 
 
 def asyncpg_url(database_url: str) -> str:

@@ -85,7 +85,7 @@ def of_preparation(access: Access) -> ChildPlan:
     return ChildPlan(
         name="migrations",
         command=_python("platform_api.embedded.prepare"),
-        environment=environments.of_platform(access),
+        environment=environments.of_migrations(access),
         log=access.home.logs / "migrations.log",
         stop_seconds=2.0,
         gated=True,

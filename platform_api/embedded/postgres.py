@@ -33,6 +33,8 @@ CLONE_NEWUSER = 0x10000000
 UNPRIVILEGED_USER = "nobody"
 
 SUPERUSER = "job_platform"
+#: Who the API and the workers are to the database: `migrations.grants` says what it may do.
+APPLICATION = "job_platform_app"
 START_DEADLINE_SECONDS = 60.0
 
 #: Linux gives numbers below 2**22 only.
@@ -69,8 +71,19 @@ class Cluster:
 
     def url(self, database: str) -> str:
         """A connection URL with the password; keep it out of logs."""
-        password = self.password_file.read_text().strip()
-        return f"postgresql://{SUPERUSER}:{password}@127.0.0.1:{self.port}/{database}"
+        return self._url(SUPERUSER, self.password_file, database)
+
+    @property
+    def application_password_file(self) -> Path:
+        """Holds the password of the API's and the workers' role."""
+        return self.folder / "application-password"
+
+    def application_url(self, database: str) -> str:
+        """The same for the API and the workers, who own no table."""
+        return self._url(APPLICATION, self.application_password_file, database)
+
+    def _url(self, role: str, password_file: Path, database: str) -> str:
+        return f"postgresql://{role}:{password_file.read_text().strip()}@127.0.0.1:{self.port}/{database}"
 
 
 @cache
@@ -150,15 +163,19 @@ def initialise(cluster: Cluster) -> None:
 
 
 def ensure_password(cluster: Cluster) -> None:
-    """Make the superuser's password unless it is there, so that URLs are known before the data folder exists."""
-    if cluster.password_file.exists():
-        return
+    """Make the passwords that are missing, so that URLs are known before the data folder exists."""
     cluster.folder.mkdir(parents=True, exist_ok=True)
-    draft = cluster.folder / "password.draft"
+    for path in (cluster.password_file, cluster.application_password_file):
+        if not path.exists():
+            _write_password(path)
+
+
+def _write_password(path: Path) -> None:
+    draft = path.with_name("password.draft")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_urlsafe(32))
-    draft.replace(cluster.password_file)
+    draft.replace(path)
 
 
 def _give_away(cluster: Cluster) -> None:
@@ -269,3 +286,12 @@ def ensure_database(cluster: Cluster, name: str) -> None:
         found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
         if not found:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def ensure_application_role(cluster: Cluster) -> None:
+    """Create the role of the API and the workers unless it is there, with the password of its file."""
+    password = cluster.application_password_file.read_text().strip()
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APPLICATION,)).fetchone()
+        statement = "ALTER ROLE {} LOGIN PASSWORD {}" if found else "CREATE ROLE {} LOGIN PASSWORD {}"
+        connection.execute(sql.SQL(statement).format(sql.Identifier(APPLICATION), sql.Literal(password)))

@@ -18,11 +18,12 @@ def main() -> None:
     """Migrate, then write the credentials; production has no sample users."""
     settings = Settings()
     wait_at_gate()
-    if settings.database_url is None:
+    if settings.migration_url is None:
         raise SystemExit("JOB_PLATFORM_DATABASE_URL is not set")
-    upgrade(settings.database_url.get_secret_value())
+    url = settings.migration_url.get_secret_value()
+    upgrade(url)
     if settings.environment != "production":
-        asyncio.run(_write_credentials(settings, settings.database_url.get_secret_value()))
+        asyncio.run(_write_credentials(settings, url))
 
 
 async def _write_credentials(settings: Settings, database_url: str) -> None:

@@ -118,6 +118,7 @@ class PlatformStart:
             return
         for name in (PLATFORM_DATABASE, PREFECT_DATABASE):
             postgres.ensure_database(self._cluster, name)
+        postgres.ensure_application_role(self._cluster)
 
     async def _prepare(self, preparation: Child) -> None:
         """Migrations and sample users; the API loads beside them and starts after them."""
@@ -167,13 +168,23 @@ def _access(settings: Settings, options: Options, home: Home, cluster: Cluster |
     return Access(
         home=home,
         base_url=_base_url(settings, options),
-        database_url=_database_url(settings.database_url, cluster, PLATFORM_DATABASE),
+        database_url=_application_url(settings, cluster),
+        owner_database_url=_database_url(
+            settings.owner_database_url or settings.database_url, cluster, PLATFORM_DATABASE
+        ),
         prefect_database_url=_database_url(settings.prefect_database_url, cluster, PREFECT_DATABASE),
         prefect_port=home.port("prefect"),
         prefect_auth_string=environments.prefect_auth_string(settings, home),
         api_key_pepper=environments.api_key_pepper(settings, home),
         work_pool=options.pool,
     )
+
+
+def _application_url(settings: Settings, cluster: Cluster | None) -> str:
+    """Of a role that owns no table, so that a fault of the API cannot rewrite the audit trail."""
+    if settings.database_url is None and cluster is not None:
+        return cluster.application_url(PLATFORM_DATABASE)
+    return _database_url(settings.database_url, cluster, PLATFORM_DATABASE)
 
 
 def _database_url(given: SecretStr | None, cluster: Cluster | None, name: str) -> str:

@@ -32,7 +32,8 @@ def access(platform: Platform) -> Access:
     return Access(
         home=home,
         base_url=platform.base_url,
-        database_url=cluster.url(PLATFORM_DATABASE),
+        database_url=cluster.application_url(PLATFORM_DATABASE),
+        owner_database_url=cluster.url(PLATFORM_DATABASE),
         prefect_database_url=cluster.url(PREFECT_DATABASE),
         prefect_port=ports["prefect"],
         prefect_auth_string=f"admin:{home.secret('prefect-password')}",

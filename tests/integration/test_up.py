@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from platform_api.embedded.postgres import IMPOSSIBLE_PID, free_port
@@ -27,6 +28,7 @@ from tests.running_platform import Platform, start, stop, wait_for_end, wait_unt
 pytestmark = pytest.mark.xdist_group("up")
 
 STOP_PROMISE_SECONDS = 15.0
+SECRET_FILES = ("api-key-pepper", "prefect-password", "postgres/password", "postgres/application-password")
 
 
 @pytest.fixture(scope="module")
@@ -124,15 +126,29 @@ def test_the_credentials_are_as_the_contract_says_and_private(served: Platform) 
 
 def test_the_home_and_every_file_with_a_secret_is_for_its_owner_only(served: Platform) -> None:
     assert stat.S_IMODE(served.home.stat().st_mode) == 0o700
-    for name in ("credentials.json", "prefect.json", "api-key-pepper", "prefect-password", "postgres/password"):
+    for name in ("credentials.json", "prefect.json", *SECRET_FILES):
         assert stat.S_IMODE((served.home / name).stat().st_mode) == 0o600, name
 
 
 def test_no_secret_is_on_a_command_line(served: Platform) -> None:
-    secrets = [(served.home / n).read_text() for n in ("api-key-pepper", "prefect-password", "postgres/password")]
+    secrets = [(served.home / name).read_text() for name in SECRET_FILES]
     lines = [Path(f"/proc/{p.pid}/cmdline").read_text() for p in family(served.process.pid)]
     assert len(lines) > 4
     assert not [line for line in lines if any(secret.strip() in line for secret in secrets)]
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_the_api_and_the_worker_may_add_to_the_audit_trail_and_nothing_else(served: Platform, name: str) -> None:
+    environment = Path(f"/proc/{children(served.home)[name].pid}/environ").read_text().split("\0")
+    given = dict(line.partition("=")[::2] for line in environment if line.startswith("JOB_PLATFORM_"))
+    owner = (served.home / "postgres" / "password").read_text()
+    assert not [key for key, value in given.items() if owner in value]
+    with psycopg.connect(given["JOB_PLATFORM_DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT count(*) > 0 FROM audit_log").fetchone() == (True,)
+        for act in ("UPDATE audit_log SET reason = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_chain"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(act)
+            connection.rollback()
 
 
 def test_a_second_up_is_refused_without_harm(served: Platform) -> None:
