@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 
 from platform_api import __version__
 from platform_api.rest import (
+    api_keys,
     audit_logs,
     dashboard,
     dead_letters,
@@ -29,6 +30,7 @@ from platform_api.rest import (
 from platform_api.rest.envelope import Envelope
 from platform_api.settings import Settings
 from platform_api.use_cases.audit_retention import retain_forever
+from platform_api.use_cases.key_uses import write_uses_forever
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import reconcile_forever
 from platform_api.wiring import assembled
@@ -39,6 +41,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     versions.router,
     users.router,
     audit_logs.router,
+    api_keys.router,
     runs.router,
     executions.router,
     logs.router,
@@ -60,13 +63,15 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         async with assembled(settings) as own:
             app.state.services = own
             reconciler = asyncio.create_task(reconcile_forever(own), name="reconciler")
+            key_uses = asyncio.create_task(write_uses_forever(own), name="key uses")
             retention = asyncio.create_task(retain_forever(own), name="audit retention")
             try:
                 yield
             finally:
                 reconciler.cancel()
                 retention.cancel()
-                await asyncio.wait([reconciler, retention])
+                key_uses.cancel()
+                await asyncio.wait([reconciler, retention, key_uses])
 
     app = FastAPI(
         title="Job platform",

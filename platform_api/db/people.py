@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_api.db.schema import api_keys, teams, users
+from platform_api.ports.api_keys import EVERYTHING
 from platform_api.ports.people import KeyHolder, Person
 from rbac.principal import Principal, Role
-
-#: A key with this scope is as good as its owner.
-EVERYTHING = "*"
 
 _PERSON = select(
     users.c.id,
@@ -54,10 +51,6 @@ class SqlPeople:
         )
         row = (await self._connection.execute(query)).one_or_none()
         return _key_holder(row) if row else None
-
-    async def key_used(self, key_id: UUID, now: datetime) -> None:
-        """Remember that the key was used."""
-        await self._connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=now))
 
     async def by_id(self, user_id: UUID) -> Person | None:
         """The account, if there is one."""

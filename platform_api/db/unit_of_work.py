@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from platform_api.db.agenda import SqlAgenda
+from platform_api.db.api_keys import SqlApiKeys
 from platform_api.db.audit import SqlAuditTrail
 from platform_api.db.audit_chain import SqlAuditChain
 from platform_api.db.claims import SqlClaims
@@ -28,6 +29,7 @@ from platform_api.db.starts import SqlStarts
 from platform_api.db.sync import SqlSyncStore
 from platform_api.db.versions import SqlVersions
 from platform_api.ports.agenda import Agenda
+from platform_api.ports.api_keys import ApiKeys
 from platform_api.ports.audit import AuditTrail
 from platform_api.ports.audit_chain import AuditChain
 from platform_api.ports.claims import Claims
@@ -55,6 +57,7 @@ class SqlUnitOfWork:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
         self.agenda: Agenda = SqlAgenda(connection)
+        self.api_keys: ApiKeys = SqlApiKeys(connection)
         self.audit: AuditTrail = SqlAuditTrail(connection)
         self.audit_chain: AuditChain = SqlAuditChain(connection)
         self.idempotency: IdempotencyKeys = SqlIdempotencyKeys(connection)

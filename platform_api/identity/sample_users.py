@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from uuid_utils.compat import uuid7
 
 from platform_api.audit.actions import Action
-from platform_api.db.people import EVERYTHING
 from platform_api.db.schema import api_keys, audit_log, teams, users
 from platform_api.identity.api_keys import new_key
+from platform_api.ports.api_keys import EVERYTHING
 from platform_api.settings import Settings
 from rbac.principal import Role
 

@@ -51,10 +51,6 @@ class People(Protocol):
         """Whose key has this hash."""
         ...
 
-    async def key_used(self, key_id: UUID, now: datetime) -> None:
-        """Remember that the key was used."""
-        ...
-
     async def by_id(self, user_id: UUID) -> Person | None:
         """The account, if there is one."""
         ...

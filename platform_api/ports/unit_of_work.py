@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from platform_api.ports.agenda import Agenda
+from platform_api.ports.api_keys import ApiKeys
 from platform_api.ports.audit import AuditTrail
 from platform_api.ports.audit_chain import AuditChain
 from platform_api.ports.claims import Claims
@@ -31,6 +32,7 @@ class UnitOfWork(Protocol):
     """The stores of one transaction, one per feature; each is a protocol in the feature's own file here."""
 
     agenda: Agenda
+    api_keys: ApiKeys
     audit: AuditTrail
     audit_chain: AuditChain
     idempotency: IdempotencyKeys

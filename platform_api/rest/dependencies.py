@@ -113,16 +113,18 @@ async def once(
     caller: Caller,
     act: Callable[[Caller], Awaitable[Result]],
     render: Callable[[Result], Response],
+    kept: Callable[[Result], Response] | None = None,
 ) -> Response:
     """Do ``act`` and render its result; with an ``Idempotency-Key``, at most once in 24 hours.
 
     ``act`` gets the caller to pass to its use case, which takes the key in its own transaction (``guarded``) and
-    keeps a first answer there (``remember``); the finished answer replaces it here.
+    keeps a first answer there (``remember``); the finished answer replaces it here. ``kept`` renders what a repeat
+    gets, where that is not the first answer.
     """
     key = request.headers.get("idempotency-key")
     if key is None:
         return render(await act(caller))
-    mark = Once(_checked(key), await _request_hash(request), lambda result: _answer(render(result)))
+    mark = Once(_checked(key), await _request_hash(request), lambda result: _answer((kept or render)(result)))
     result = await act(replace(caller, once=mark))
     async with services(request).uow() as uow:
         await mark.keep(uow, caller.principal, result)

@@ -67,5 +67,5 @@ async def _holder(services: Services, plaintext: str) -> KeyHolder | None:
         if holder is None or holder.refusal(now) is not None:
             return holder
         if holder.last_used_at is None or holder.last_used_at < now - USE_IS_NOTED_EVERY:
-            await uow.people.key_used(holder.key_id, now)
+            services.key_uses.note(holder.key_id, now)
     return holder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from platform_api.ports.clock import Clock
 from platform_api.ports.logs import LogStore
@@ -13,6 +13,7 @@ from platform_api.ports.signals import Signals
 from platform_api.ports.ticks import Ticks
 from platform_api.ports.unit_of_work import UnitOfWork
 from platform_api.settings import Settings
+from platform_api.use_cases.key_uses import KeyUses
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,5 @@ class Services:
     signals: Signals
     clock: Clock
     settings: Settings
+    #: Uses of API keys that are still to be written.
+    key_uses: KeyUses = field(default_factory=KeyUses)

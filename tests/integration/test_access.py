@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 
 from platform_api.db.schema import api_keys, audit_log, users
 from platform_api.identity.sample_users import ensure_sample_people
+from platform_api.use_cases.key_uses import write_uses
 from tests.cast import Cast, hello, settings_for_tests
 
 EVERYBODY = ("admin", "maya", "nadia", "rajesh", "chris", "stranger")
@@ -166,6 +167,7 @@ async def test_a_narrowed_key_does_what_its_scope_says(cast: Cast) -> None:
 
 async def test_only_a_keyed_hash_of_a_key_is_stored_and_its_use_is_noted(cast: Cast) -> None:
     await cast.maya.get("/users/me")
+    await write_uses(cast.services)
     async with cast.engine.connect() as connection:
         rows = (await connection.execute(select(api_keys))).all()
     [mine] = [row for row in rows if cast.maya.key and cast.maya.key.startswith(row.prefix)]
