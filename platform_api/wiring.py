@@ -15,6 +15,7 @@ from platform_api.log_store.store import PostgresLogStore
 from platform_api.ports.clock import SystemClock
 from platform_api.ports.orchestrator import Orchestrator
 from platform_api.ports.unit_of_work import UnitOfWork
+from platform_api.production import Process, refuse_unfit
 from platform_api.settings import Settings
 from platform_api.ticks.cron_ticks import CronTicks
 from platform_api.use_cases.services import Services
@@ -41,6 +42,7 @@ async def prefect_orchestrator(settings: Settings) -> AsyncIterator[Orchestrator
 @asynccontextmanager
 async def assembled(settings: Settings) -> AsyncIterator[Services]:
     """Every service of an API process; closed in the reverse order of their opening."""
+    await refuse_unfit(settings, Process.API)
     if settings.database_url is None:
         raise RuntimeError("JOB_PLATFORM_DATABASE_URL is not set; `job-platform up` sets it for its embedded database.")
     url = settings.database_url.get_secret_value()

@@ -25,6 +25,7 @@ from platform_api.ports.leases import WorkerCard
 from platform_api.ports.reports import Leadership
 from platform_api.ports.starts import WorkerName
 from platform_api.ports.unit_of_work import UnitOfWork
+from platform_api.production import Process, refuse_unfit
 from platform_api.settings import Settings
 from platform_api.ticks import CronTicks
 from work_pools.engine import Engine
@@ -46,6 +47,7 @@ STOP_SECONDS = 8.0
 @asynccontextmanager
 async def equipped(settings: Settings, pool: str, name: str) -> AsyncIterator[tuple[Equipment, Leadership]]:
     """Every adapter of a worker; closed in the reverse order of their opening."""
+    await refuse_unfit(settings, Process.WORKER)
     if settings.database_url is None:
         raise RuntimeError("JOB_PLATFORM_DATABASE_URL is not set; `job-platform up` sets it for its embedded database.")
     url = settings.database_url.get_secret_value()

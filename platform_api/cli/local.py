@@ -39,6 +39,7 @@ def _serve(settings: Settings, options: Options, beside: Beside | None) -> int:
     from platform_api.embedded.start import serve
 
     os.umask(0o077)
+    _refuse_unfit(settings, "up")
     try:
         return asyncio.run(serve(settings, options, beside))
     except (AlreadyRunning, StartFailed, PostgresFailed) as error:
@@ -68,6 +69,7 @@ def serve_api(host: str, port: int, *, gated: bool) -> None:
     settings = Settings()
     _log_with_time()
     _pass_gate(gated)
+    _refuse_unfit(settings, "api")
     uvicorn.run(
         create_app(settings),
         host=host,
@@ -88,7 +90,20 @@ def work(pool: str | None, *, gated: bool) -> None:
         settings = settings.model_copy(update={"work_pool": pool})
     _log_with_time()
     _pass_gate(gated)
+    _refuse_unfit(settings, "worker")
     asyncio.run(run_worker(settings))
+
+
+def _refuse_unfit(settings: Settings, process: str) -> None:
+    """Leave with the list of everything that production must not start with."""
+    if settings.environment != "production":
+        return
+    from platform_api.production import NotFitForProduction, Process, refuse_unfit
+
+    try:
+        asyncio.run(refuse_unfit(settings, Process(process)))
+    except NotFitForProduction as refusal:
+        sys.exit(f"job-platform: {refusal}")
 
 
 def _log_with_time() -> None:
