@@ -63,6 +63,23 @@ def worker(pool: Pool = None, gate: Gate = False) -> None:
     work(pool, gated=gate)
 
 
+audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def audit_verify(
+    expect_head: Annotated[
+        str | None, typer.Option(help="A head that an earlier check printed and that was kept elsewhere.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document.")] = False,
+) -> None:
+    """Look for the first entry that was changed, deleted, moved or slipped in: 0 none, 1 found, 2 no answer."""
+    from platform_api.cli.audit import verify_trail
+
+    raise typer.Exit(verify_trail(expect_head, as_json=as_json))
+
+
 def main() -> None:
     """The entry point ``job-platform``."""
     app()

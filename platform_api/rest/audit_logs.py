@@ -88,19 +88,7 @@ async def verify_audit_logs(services: ServicesDependency, caller: CallerDependen
     `head` names the newest link; kept elsewhere, it lets `job-platform audit verify --expect-head` prove later that
     the whole trail was not made anew.
     """
-    verdict = await audit_chain.verify(services, caller)
-    return verdict_json(verdict)
-
-
-def verdict_json(verdict: audit_chain.Verdict) -> dict[str, Any]:
-    """What came of looking at the chain."""
-    broken = verdict.first_invalid
-    return {
-        "valid": verdict.valid,
-        "checked": verdict.checked,
-        "first_invalid": {"id": broken.entry_id, "reason": broken.reason} if broken else None,
-        "head": str(verdict.head) if verdict.head else None,
-    }
+    return (await audit_chain.verify(services, caller)).document()
 
 
 def _entry_id(cursor: str | None) -> int | None:

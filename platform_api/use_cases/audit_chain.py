@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from platform_api.audit.entries import Subject
 from platform_api.ports.audit_chain import GENESIS, AuditChain, Broken, Head
@@ -25,6 +26,16 @@ class Verdict:
     def valid(self) -> bool:
         """Whether everything holds."""
         return self.first_invalid is None
+
+    def document(self) -> dict[str, Any]:
+        """As every door answers it."""
+        broken = self.first_invalid
+        return {
+            "valid": self.valid,
+            "checked": self.checked,
+            "first_invalid": {"id": broken.entry_id, "reason": broken.reason} if broken else None,
+            "head": str(self.head) if self.head else None,
+        }
 
 
 async def verify(services: Services, caller: Caller) -> Verdict:
