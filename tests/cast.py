@@ -5,15 +5,19 @@ A stranger has no key at all.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from httpx import ASGITransport, AsyncClient, Response
 from pydantic import SecretStr
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from migrations.grants import APPLICATION_ROLE
 from platform_api.db.translation import translated
-from platform_api.db.unit_of_work import units_of_work
+from platform_api.db.unit_of_work import SqlUnitOfWork
 from platform_api.identity.sample_users import ensure_sample_people
 from platform_api.main import create_app
 from platform_api.settings import Settings
@@ -92,6 +96,18 @@ def settings_for_tests(**changed: Any) -> Settings:
     return Settings(**(given | changed))
 
 
+def as_the_application(engine: AsyncEngine) -> Callable[[], AbstractAsyncContextManager[SqlUnitOfWork]]:
+    """Transactions with the rights that the API has in production: every test proves that they suffice."""
+
+    @asynccontextmanager
+    async def unit_of_work() -> AsyncIterator[SqlUnitOfWork]:
+        async with engine.begin() as connection:
+            await connection.execute(text(f"SET LOCAL ROLE {APPLICATION_ROLE}"))
+            yield SqlUnitOfWork(connection)
+
+    return unit_of_work
+
+
 def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Services:
     """Services on a real database and a fake Prefect."""
     from platform_api.db.engine import libpq_url
@@ -101,7 +117,7 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
 
     url = libpq_url(engine.url.render_as_string(hide_password=False))
     given: dict[str, Any] = {
-        "uow": translated(units_of_work(engine)),
+        "uow": translated(as_the_application(engine)),
         "ticks": CronTicks(),
         "orchestrator": FakeOrchestrator(),
         "logs": PostgresLogStore(engine, FolderArchive(settings.archive_folder), settings.log_limits),
