@@ -30,6 +30,8 @@ from platform_api.rest.envelope import Envelope
 from platform_api.settings import Settings
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import reconcile_forever
+from platform_api.web import refusals
+from platform_api.web.security_headers import SecurityHeaders
 from platform_api.wiring import assembled
 
 #: The doors under ``/api/v1``; a new one is one line here.
@@ -79,6 +81,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     if services is not None:
         app.state.services = services
     errors.install(app)
+    refusals.install(app)
     for router in API_ROUTERS:
         app.include_router(router, prefix="/api/v1")
     for router in ROOT_ROUTERS:
@@ -86,4 +89,5 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     docs.install(app)
     app.add_middleware(Envelope)
     instruments.install(app)
+    app.add_middleware(SecurityHeaders, settings=settings)
     return app

@@ -96,6 +96,12 @@ class Settings(BaseSettings):
         ge=1,
         description="API requests per user and minute; default 100 in production, 3000 in development.",
     )
+    session_minutes: int = Field(
+        60, ge=1, le=1440, description="A session of the web UI ends after so long without a request."
+    )
+    session_longest_hours: int = Field(
+        12, ge=1, le=168, description="And after so long in any case: then the identity provider is asked again."
+    )
     retention_days: int = Field(90, ge=1, description="How long executions, versions and audit entries are kept.")
 
     @property
