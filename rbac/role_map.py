@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rbac.principal import Role
 
@@ -17,6 +18,9 @@ _WIDEST_FIRST = (Role.ADMIN, Role.JOB_CREATOR, Role.TEAM_VIEWER)
 @dataclass(frozen=True, slots=True)
 class Mapped:
     """What one app role or group gives; either part may come from another entry."""
+
+    # Who reads this from settings (pydantic) must not pass over a misspelt word.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     role: Role | None = None
     team: str | None = None

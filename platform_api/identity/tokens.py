@@ -61,11 +61,11 @@ class TokenVerifier:
 
 def _key_id(token: str) -> str:
     """The id of the key that the token names, before anything in it is believed."""
-    if len(token) > LONGEST_TOKEN:
-        raise NotAuthenticated("This token is too long.")
+    if len(token) > LONGEST_TOKEN or not token.isascii():
+        raise NotAuthenticated("This is not a token of an identity provider.")
     try:
         header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, RecursionError) as error:
         raise NotAuthenticated("This is not a token of an identity provider.") from error
     if header.get("alg") not in ALGORITHMS:
         raise NotAuthenticated("This token is not signed in a way that is taken.")
