@@ -51,7 +51,7 @@ async def assembled(settings: Settings) -> AsyncIterator[Services]:
         signals = await stack.enter_async_context(PostgresSignals(url))
         orchestrator = await stack.enter_async_context(prefect_orchestrator(settings))
         clock = SystemClock()
-        loopback = loopback_provider(settings, clock)
+        loopback = loopback_provider(settings)
         identity = identity_provider(settings, clock, loopback)
         stack.push_async_callback(identity.close)
         yield Services(

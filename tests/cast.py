@@ -102,7 +102,7 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
 
     url = libpq_url(engine.url.render_as_string(hide_password=False))
     clock = FixedClock()
-    loopback = loopback_provider(settings, clock)
+    loopback = loopback_provider(settings)
     given: dict[str, Any] = {
         "uow": translated(units_of_work(engine)),
         "ticks": CronTicks(),
@@ -111,7 +111,7 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
         "signals": PostgresSignals(url),
         "clock": clock,
         "settings": settings,
-        "identity": identity_provider(settings, clock, loopback),
+        "identity": changed.get("identity") or identity_provider(settings, clock, loopback),
         "loopback": loopback,
     }
     return Services(**(given | changed))

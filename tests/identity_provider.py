@@ -1,4 +1,4 @@
-"""An identity provider in the shape of Entra ID, in memory: it rotates keys, goes away, and issues what a test wants."""
+"""An identity provider like Entra ID, in memory: it rotates keys, goes away, and issues what a test wants."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from platform_api.identity.http import client_for, client_through
 from platform_api.identity.loopback.provider import CLIENT_ID, LoopbackProvider
 from platform_api.identity.loopback.transport import LoopbackTransport
 from platform_api.identity.oidc import OidcProvider, Registration
-from platform_api.ports.clock import Clock
+from platform_api.ports.clock import Clock, SystemClock
 from platform_api.settings import Settings
 
 
@@ -14,11 +14,14 @@ class Misconfigured(RuntimeError):
     """The settings name no provider that could be asked."""
 
 
-def loopback_provider(settings: Settings, clock: Clock) -> LoopbackProvider | None:
-    """The embedded default's own provider: in development, and only where no other one is named."""
+def loopback_provider(settings: Settings) -> LoopbackProvider | None:
+    """The embedded default's own provider: in development, and only where no other one is named.
+
+    Its clock is the machine's, as that of whoever checks its tokens.
+    """
     if settings.oidc_authority is not None or settings.environment != "development":
         return None
-    return LoopbackProvider(settings.base_url, clock)
+    return LoopbackProvider(settings.base_url, SystemClock())
 
 
 def identity_provider(settings: Settings, clock: Clock, loopback: LoopbackProvider | None) -> OidcProvider:

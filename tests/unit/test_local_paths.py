@@ -60,8 +60,17 @@ def test_not_this_machine(host: str) -> None:
 
 @pytest.mark.parametrize(
     ("address", "here"),
-    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True), ("::ffff:10.0.0.1", False), ("10.0.0.1", False)]
-    + [("fe80::1%lo", False), (None, False), ("", False), ("testclient", False)],
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:10.0.0.1", False),
+        ("10.0.0.1", False),
+        ("fe80::1%lo", False),
+        ("testclient", False),
+        ("", False),
+        (None, False),
+    ],
 )
 def test_who_connects_from_this_machine(address: str | None, here: bool) -> None:
     assert is_loopback_address(address) is here

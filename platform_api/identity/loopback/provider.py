@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from threading import Lock
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -35,6 +36,9 @@ TOKEN_HOLDS_FOR = timedelta(hours=1)
 
 #: Codes that nobody fetched; more than this at once is nobody's first try.
 MOST_CODES = 100
+
+_KEY_ID = secrets.token_hex(8)
+_KEY_LOCK = Lock()
 
 
 class RequestRefused(Exception):
@@ -73,8 +77,6 @@ class LoopbackProvider:
         self.client_secret = secrets.token_urlsafe(32)
         self._codes: dict[str, _Code] = {}
         self._lock = Lock()
-        self._key: rsa.RSAPrivateKey | None = None
-        self._key_id = secrets.token_hex(8)
 
     @property
     def issuer(self) -> str:
@@ -102,8 +104,8 @@ class LoopbackProvider:
 
     def jwks(self) -> dict[str, Any]:
         """Its public key."""
-        key = RSAAlgorithm.to_jwk(self._signing_key().public_key(), as_dict=True)
-        return {"keys": [key | {"kid": self._key_id, "use": "sig", "alg": "RS256"}]}
+        key = RSAAlgorithm.to_jwk(_signing_key().public_key(), as_dict=True)
+        return {"keys": [key | {"kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
 
     def check_authorization(self, query: Mapping[str, str]) -> None:
         """Raise ``RequestRefused`` for a sign-in that this platform would not begin like this."""
@@ -164,14 +166,18 @@ class LoopbackProvider:
         }
 
     def _signed(self, claims: Mapping[str, Any]) -> str:
-        return jwt.encode(dict(claims), self._signing_key(), algorithm="RS256", headers={"kid": self._key_id})
+        return jwt.encode(dict(claims), _signing_key(), algorithm="RS256", headers={"kid": _KEY_ID})
 
-    def _signing_key(self) -> rsa.RSAPrivateKey:
-        """Made at the first sign-in: a start need not wait for it."""
-        with self._lock:
-            if self._key is None:
-                self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-            return self._key
+
+@cache
+def _generated_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def _signing_key() -> rsa.RSAPrivateKey:
+    """One per process, made at the first sign-in: a start need not wait for it."""
+    with _KEY_LOCK:
+        return _generated_key()
 
 
 def _challenge(verifier: str) -> str:
