@@ -33,6 +33,8 @@ from platform_api.use_cases.audit_retention import retain_forever
 from platform_api.use_cases.key_uses import write_uses_forever
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import reconcile_forever
+from platform_api.web import loopback_provider, refusals, sign_in
+from platform_api.web.security_headers import SecurityHeaders
 from platform_api.wiring import assembled
 
 #: The doors under ``/api/v1``; a new one is one line here.
@@ -53,6 +55,9 @@ API_ROUTERS: tuple[APIRouter, ...] = (
 
 #: The doors at the root: health, metrics.
 ROOT_ROUTERS: tuple[APIRouter, ...] = (health.router,)
+
+#: The pages for people.
+WEB_ROUTERS: tuple[APIRouter, ...] = (sign_in.router, sign_in.session_router)
 
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
@@ -87,11 +92,17 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     if services is not None:
         app.state.services = services
     errors.install(app)
+    refusals.install(app)
     for router in API_ROUTERS:
         app.include_router(router, prefix="/api/v1")
     for router in ROOT_ROUTERS:
         app.include_router(router)
+    for router in WEB_ROUTERS:
+        app.include_router(router)
+    if settings.oidc_authority is None and settings.environment == "development":
+        app.include_router(loopback_provider.router)
     docs.install(app)
     app.add_middleware(Envelope)
     instruments.install(app)
+    app.add_middleware(SecurityHeaders, settings=settings, form_targets=sign_in.form_targets(app))
     return app

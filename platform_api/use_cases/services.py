@@ -6,7 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
+from platform_api.identity.loopback.provider import LoopbackProvider
 from platform_api.ports.clock import Clock
+from platform_api.ports.identity import IdentityProvider
 from platform_api.ports.logs import LogStore
 from platform_api.ports.orchestrator import Orchestrator
 from platform_api.ports.signals import Signals
@@ -28,5 +30,8 @@ class Services:
     signals: Signals
     clock: Clock
     settings: Settings
+    identity: IdentityProvider
+    #: The embedded default's own identity provider, where there is no other one.
+    loopback: LoopbackProvider | None = None
     #: Uses of API keys that are still to be written.
     key_uses: KeyUses = field(default_factory=KeyUses)
