@@ -23,6 +23,7 @@ from platform_api.rest import (
     metrics,
     runs,
     schedule,
+    teams,
     users,
     versions,
 )
@@ -37,6 +38,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     versions.router,
     users.router,
+    teams.router,
     audit_logs.router,
     runs.router,
     executions.router,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, insert, select
+from sqlalchemy import ColumnElement, Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_api.audit.actions import Action, Outcome
@@ -37,6 +38,14 @@ class SqlAuditTrail:
                 request_id=entry.request_id,
             )
         )
+
+    async def pseudonymise(self, user_id: UUID) -> None:
+        """Empty the columns that say who it was."""
+        entry = audit_log.c
+        theirs = update(audit_log).where(entry.actor_id == user_id)
+        await self._connection.execute(theirs.values(actor_email=None, ip_address=None, user_agent=None))
+        about = update(audit_log).where(entry.resource_type == "user", entry.resource_id == str(user_id))
+        await self._connection.execute(about.values(resource_name=None))
 
     async def page(self, wanted: AuditFilter, before_id: int | None, limit: int) -> list[StoredEntry]:
         """The newest ``limit`` entries that match, older than ``before_id`` where it is given."""

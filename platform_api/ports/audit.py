@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from platform_api.audit.entries import Entry, StoredEntry
 
@@ -28,6 +29,10 @@ class AuditTrail(Protocol):
 
     async def record(self, entry: Entry) -> None:
         """Add the entry; it stands if and only if the transaction commits."""
+        ...
+
+    async def pseudonymise(self, user_id: UUID) -> None:
+        """Take name, address and browser of an erased person from the entries; the entries themselves stay."""
         ...
 
     async def page(self, wanted: AuditFilter, before_id: int | None, limit: int) -> list[StoredEntry]:

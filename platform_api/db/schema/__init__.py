@@ -7,7 +7,7 @@ from platform_api.db.schema.executions import attempts, executions, prefect_repo
 from platform_api.db.schema.jobs import agenda, job_versions, jobs
 from platform_api.db.schema.logs import log_archives, log_chunks
 from platform_api.db.schema.metadata import metadata
-from platform_api.db.schema.people import api_keys, idempotency_keys, teams, users
+from platform_api.db.schema.people import api_keys, idempotency_keys, team_views, teams, users
 
 __all__ = [
     "agenda",
@@ -22,6 +22,7 @@ __all__ = [
     "log_chunks",
     "metadata",
     "prefect_reports",
+    "team_views",
     "teams",
     "users",
     "workers",
