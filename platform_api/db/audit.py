@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_api.audit.actions import Action, Outcome
@@ -39,20 +39,22 @@ class SqlAuditTrail:
             )
         )
 
-    async def pseudonymise(self, user_id: UUID) -> None:
-        """Empty the columns that say who it was."""
-        entry = audit_log.c
-        theirs = update(audit_log).where(entry.actor_id == user_id)
-        await self._connection.execute(theirs.values(actor_email=None, ip_address=None, user_agent=None))
-        about = update(audit_log).where(entry.resource_type == "user", entry.resource_id == str(user_id))
-        await self._connection.execute(about.values(resource_name=None))
-
     async def page(self, wanted: AuditFilter, before_id: int | None, limit: int) -> list[StoredEntry]:
         """The newest ``limit`` entries that match, older than ``before_id`` where it is given."""
         query = select(audit_log).where(*_conditions(wanted)).order_by(audit_log.c.id.desc()).limit(limit)
         if before_id is not None:
             query = query.where(audit_log.c.id < before_id)
         return [_stored(row) for row in await self._connection.execute(query)]
+
+    async def pseudonymise(self, user_id: UUID, email: str) -> int:
+        """Empty what tells who this person was."""
+        entry = audit_log.c
+        theirs = or_(entry.actor_id == user_id, func.lower(entry.actor_email) == email.lower())
+        nobody = {"actor_email": None, "ip_address": None, "user_agent": None}
+        touched = await self._connection.execute(update(audit_log).where(theirs).values(nobody))
+        named = entry.resource_name.icontains(email, autoescape=True)
+        about = await self._connection.execute(update(audit_log).where(named).values(resource_name=None))
+        return touched.rowcount + about.rowcount
 
     async def stream(self, wanted: AuditFilter) -> AsyncIterator[StoredEntry]:
         """Every entry that matches, newest first, without holding them all in memory."""

@@ -21,6 +21,7 @@ from platform_api.db.schema import (
     idempotency_keys,
     job_versions,
     jobs,
+    prefect_reports,
     team_views,
     teams,
     users,
@@ -104,13 +105,16 @@ class SqlPersonalData:
         )
 
     async def _forget_in_executions(self, email: str, name: str) -> None:
-        """Who cancelled a run stands there as a text."""
+        """Who cancelled a run stands there as a text, and in what Prefect is still to be told."""
         run = executions.c
         await self._connection.execute(
             update(executions)
             .where(run.cancel_requested_by == email)
             .values(cancel_requested_by=name, reason=func.replace(run.reason, email, name))
         )
+        told = prefect_reports.c.message
+        waiting = update(prefect_reports).where(told.contains(email, autoescape=True))
+        await self._connection.execute(waiting.values(message=func.replace(told, email, name)))
 
 
 def pseudonym(user_id: UUID) -> str:

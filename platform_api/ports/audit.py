@@ -31,12 +31,12 @@ class AuditTrail(Protocol):
         """Add the entry; it stands if and only if the transaction commits."""
         ...
 
-    async def pseudonymise(self, user_id: UUID) -> None:
-        """Take name, address and browser of an erased person from the entries; the entries themselves stay."""
-        ...
-
     async def page(self, wanted: AuditFilter, before_id: int | None, limit: int) -> list[StoredEntry]:
         """The newest ``limit`` entries that match, older than ``before_id`` where it is given."""
+        ...
+
+    async def pseudonymise(self, user_id: UUID, email: str) -> int:
+        """Empty what tells who this person was, in every entry; how many. Their id stays, and the chain holds."""
         ...
 
     def stream(self, wanted: AuditFilter) -> AsyncIterator[StoredEntry]:

@@ -107,7 +107,7 @@ async def erase(
         await record(uow, caller, Action.USER_ERASED, subject_of(person))
         await uow.personal_data.erase(user_id)
         # Last, so that it reaches what has just been written, too.
-        await uow.audit.pseudonymise(user_id)
+        await uow.audit.pseudonymise(user_id, person.email)
 
 
 def etag_of(person: Person) -> str:
