@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from platform_api.ports.clock import Clock
 from platform_api.ports.logs import LogStore
 from platform_api.ports.orchestrator import Orchestrator
+from platform_api.ports.rate_limits import RateLimits
 from platform_api.ports.signals import Signals
 from platform_api.ports.ticks import Ticks
 from platform_api.ports.unit_of_work import UnitOfWork
@@ -27,3 +28,4 @@ class Services:
     signals: Signals
     clock: Clock
     settings: Settings
+    limits: RateLimits
