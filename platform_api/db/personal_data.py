@@ -37,6 +37,8 @@ class Erasure(Enum):
     #: It is somebody's or something's history, and refers to a number that says nothing any more.
     KEPT = auto()
     DELETED = auto()
+    #: It is marked as deleted; what it stands for elsewhere is removed by whoever keeps that.
+    MARKED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class SqlPersonalData:
         for trace in TRACES:
             if trace.erasure is Erasure.DELETED:
                 await self._connection.execute(delete(trace.table).where(trace.column == user_id))
+            if trace.erasure is Erasure.MARKED:
+                marked = update(trace.table).where(trace.column == user_id, trace.table.c.deleted_at.is_(None))
+                await self._connection.execute(marked.values(deleted_at=func.now()))
         await self._forget_in_executions(email, pseudonym(user_id))
         await self._connection.execute(
             update(users)
