@@ -14,10 +14,13 @@ from rbac.permissions import Permission
 from tests.cast import hello
 
 #: The columns of the table. `expired`: Maya with a key that has expired; `narrow`: the administrator with a key that
-#: has every scope but the one that the route asks for.
+#: has every scope but the one that the route asks for. A page takes sessions, which have no scopes: its row has "-"
+#: there, and 303, the way to the sign-in, where the API has 401.
 WHO = ("admin", "owner", "mate", "viewer", "other", "stranger", "expired", "narrow")
 
 P, A = Permission, Action
+
+DENIED = (401, 403, 404)
 
 #: What stands in an address: the name in braces is made by ``test_all_routes.Things``.
 JOB = "/api/v1/jobs/{job_id}"
@@ -43,7 +46,18 @@ class Row:
     @property
     def expected(self) -> dict[str, int]:
         """The status that each person gets."""
-        return dict(zip(WHO, map(int, self.statuses.split()), strict=True))
+        columns = zip(WHO, self.statuses.split(), strict=True)
+        return {who: int(status) for who, status in columns if status != "-"}
+
+    @property
+    def refused(self) -> list[str]:
+        """Those who get nothing."""
+        return [who for who, status in self.expected.items() if status in DENIED or (status == 303 and self._asks(who))]
+
+    @staticmethod
+    def _asks(who: str) -> bool:
+        """Whether a page sends this one to the sign-in."""
+        return who in ("stranger", "expired")
 
 
 #                                                     ad  own mate view othr stra expi narr
