@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from platform_api.audit.actions import Action
 from platform_api.domain.errors import InvalidContent, NotAuthenticated
+from platform_api.doors.client_address import client_address
+from platform_api.doors.rate_limits import counted, within_limits
 from platform_api.ports.idempotency import Answer
-from platform_api.rest.client_address import client_address
 from platform_api.rest.errors import MEDIA_TYPE
-from platform_api.rest.rate_limits import counted, within_limits
 from platform_api.use_cases.authentication import Origin, identify, record_failure
 from platform_api.use_cases.caller import Caller
 from platform_api.use_cases.guard import admit

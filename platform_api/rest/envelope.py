@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from platform_api.doors.rate_limits import add_headers
 from platform_api.rest.errors import internal_error, problem
-from platform_api.rest.rate_limits import add_headers
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 from starlette.requests import Request
 
-from platform_api.rest.client_address import client_address
+from platform_api.doors.client_address import client_address
 from platform_api.use_cases.rate_limits import place_of
 from tests.cast import settings_for_tests
 
