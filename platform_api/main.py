@@ -24,6 +24,7 @@ from platform_api.rest import (
     metrics,
     runs,
     schedule,
+    teams,
     users,
     versions,
 )
@@ -42,6 +43,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     versions.router,
     users.router,
+    teams.router,
     audit_logs.router,
     api_keys.router,
     runs.router,

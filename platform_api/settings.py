@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from platform_api.domain.log_limits import LogLimits
 from rbac.role_map import Mapped
+
+Network = IPv4Network | IPv6Network
 
 
 class Settings(BaseSettings):
@@ -104,7 +107,28 @@ class Settings(BaseSettings):
     rate_limit_per_minute: int | None = Field(
         None,
         ge=1,
-        description="API requests per user and minute; default 100 in production, 3000 in development.",
+        description="API requests per user and minute; default 100 in production, 3000 in development. "
+        "The web UI's own pages have a limit ten times as high.",
+    )
+    rate_limit_per_address_per_minute: int | None = Field(
+        None,
+        ge=1,
+        description="Requests per address and minute, whoever sends them; default a hundred times that of one user.",
+    )
+    manual_runs_per_hour: int | None = Field(
+        None,
+        ge=1,
+        description="Runs that one user may start by hand in an hour (run, retry, replay); "
+        "default 100 in production, 10000 in development.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="`redis://...` that several replicas count their rate limits in; without it each counts alone. "
+        "While it is away requests go on uncounted.",
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Addresses or networks, separated by commas, of the proxies whose `X-Forwarded-For` is believed.",
     )
     oidc_authority: str | None = Field(
         None,
@@ -133,6 +157,27 @@ class Settings(BaseSettings):
     )
     retention_days: int = Field(90, ge=1, description="How long executions, versions and audit entries are kept.")
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        _networks(value)
+        return value
+
+    @property
+    def requests_per_minute(self) -> int:
+        """API requests per user and minute."""
+        return self.rate_limit_per_minute or (100 if self.environment == "production" else 3000)
+
+    @property
+    def runs_per_hour(self) -> int:
+        """Runs that one user may start by hand in an hour."""
+        return self.manual_runs_per_hour or (100 if self.environment == "production" else 10_000)
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """Whose ``X-Forwarded-For`` is believed."""
+        return _networks(self.trusted_proxies)
+
     @property
     def migration_url(self) -> SecretStr | None:
         """The database as its owner, who may change tables."""
@@ -152,3 +197,8 @@ class Settings(BaseSettings):
     def archive_folder(self) -> Path:
         """Where finished logs are."""
         return self.home / "logs"
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    """The networks of a list; raises ``ValueError``."""
+    return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())

@@ -17,6 +17,7 @@ from platform_api.ports.clock import SystemClock
 from platform_api.ports.orchestrator import Orchestrator
 from platform_api.ports.unit_of_work import UnitOfWork
 from platform_api.production import Process, refuse_unfit
+from platform_api.rate_limits.counters import CountedLimits
 from platform_api.settings import Settings
 from platform_api.ticks.cron_ticks import CronTicks
 from platform_api.use_cases.services import Services
@@ -51,6 +52,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Services]:
         engine = create_engine(url, pool_size=settings.database_pool_size, application_name="job-platform api")
         stack.push_async_callback(engine.dispose)
         signals = await stack.enter_async_context(PostgresSignals(url))
+        limits = CountedLimits(settings.redis_url.get_secret_value() if settings.redis_url else None)
+        stack.push_async_callback(limits.close)
         orchestrator = await stack.enter_async_context(prefect_orchestrator(settings))
         clock = SystemClock()
         loopback = loopback_provider(settings)
@@ -66,4 +69,5 @@ async def assembled(settings: Settings) -> AsyncIterator[Services]:
             settings=settings,
             identity=identity,
             loopback=loopback,
+            limits=limits,
         )

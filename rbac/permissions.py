@@ -19,6 +19,7 @@ class Permission(StrEnum):
     JOB_DISABLE = "job:disable"
     JOB_CLONE = "job:clone"
     JOB_ROLLBACK = "job:rollback"
+    JOB_HAND_OVER = "job:hand_over"
     VERSION_VIEW = "version:view"
     METRICS_VIEW = "metrics:view"
     EXECUTION_LIST = "execution:list"
@@ -53,6 +54,9 @@ class Permission(StrEnum):
     AUDIT_VIEW = "audit:view"
     AUDIT_VERIFY = "audit:verify"
     TEMPLATE_VIEW = "template:view"
+    TEMPLATE_CREATE = "template:create"
+    TEMPLATE_EDIT = "template:edit"
+    TEMPLATE_DELETE = "template:delete"
     NOTIFICATION_VIEW = "notification:view"
     NOTIFICATION_READ = "notification:read"
     SYSTEM_VIEW = "system:view"
@@ -85,6 +89,9 @@ UNBOUND = frozenset(
         Permission.AUDIT_VIEW,
         Permission.AUDIT_VERIFY,
         Permission.TEMPLATE_VIEW,
+        Permission.TEMPLATE_CREATE,
+        Permission.TEMPLATE_EDIT,
+        Permission.TEMPLATE_DELETE,
         Permission.NOTIFICATION_VIEW,
         Permission.NOTIFICATION_READ,
         Permission.SYSTEM_VIEW,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from rbac.permissions import UNBOUND, Permission
 from rbac.principal import Principal
-from rbac.roles import Reach, reaches
+from rbac.roles import Reach, granted, viewed_teams
 from rbac.scopes import SCOPE_OF, SCOPELESS
 
 #: Who may know that a thing exists: those who may look at one of its kind. Kinds not named here follow their job.
@@ -32,12 +32,13 @@ class Decision:
 
 
 def covers(principal: Principal, permission: Permission, resource: Resource) -> bool:
-    """Whether the role's grant reaches this thing."""
-    granted = reaches(principal.role, permission)
+    """Whether what the person was granted reaches this thing."""
+    reach = granted(principal, permission)
     return (
-        Reach.ALL in granted
-        or (Reach.OWN in granted and resource.owner_id == principal.user_id)
-        or (Reach.TEAM in granted and resource.team_id == principal.team_id)
+        Reach.ALL in reach
+        or (Reach.OWN in reach and resource.owner_id == principal.user_id)
+        or (Reach.TEAM in reach and resource.team_id == principal.team_id)
+        or resource.team_id in viewed_teams(principal, permission)
     )
 
 
@@ -51,7 +52,7 @@ def decide(principal: Principal, permission: Permission, resource: Resource | No
         return Decision(False, f"{permission} was asked without saying of what")
     if resource is not None and not covers(principal, _LOOK_AT.get(permission.kind, Permission.JOB_VIEW), resource):
         return Decision(False, f"The role {principal.role} does not see this", may_know=False)
-    if not reaches(principal.role, permission):
+    if not granted(principal, permission) and not viewed_teams(principal, permission):
         return Decision(False, f"The role {principal.role} does not include {permission}")
     if resource is not None and not covers(principal, permission, resource):
         return Decision(False, f"The role {principal.role} includes {permission} elsewhere, but not here")

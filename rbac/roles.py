@@ -11,7 +11,8 @@
 | manage users     | yes   | no          | no          |
 | view audit logs  | yes   | no          | no          |
 
-Whatever belongs to a job (executions, logs, versions, figures, dead letters) follows the job.
+A person has one role in one team. Besides it they may look at further teams (or at all of their own), and hold
+permission sets. Whatever belongs to a job (executions, logs, versions, figures, dead letters) follows the job.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+from uuid import UUID
 
 from rbac.permissions import Permission
-from rbac.principal import Role
+from rbac.principal import PermissionSet, Principal, Role
 
 
 class Reach(StrEnum):
@@ -59,6 +61,7 @@ _CHANGE_JOBS = (
     Permission.JOB_DISABLE,
     Permission.JOB_CLONE,
     Permission.JOB_ROLLBACK,
+    Permission.JOB_HAND_OVER,
     Permission.EXECUTION_CANCEL,
     Permission.EXECUTION_RETRY,
     Permission.DEAD_LETTER_REPLAY,
@@ -79,6 +82,7 @@ _OWN_ACCOUNT = (
     Permission.KEY_REVOKE,
     Permission.USER_VIEW,
     Permission.USER_EXPORT,
+    Permission.USER_ERASE,
 )
 
 _SECRETS = (
@@ -106,7 +110,27 @@ GRANTS: Mapping[Role, Grants] = MappingProxyType(
     }
 )
 
+#: What a permission set adds to any role.
+SETS: Mapping[PermissionSet, Grants] = MappingProxyType(
+    {
+        PermissionSet.TEMPLATE_ADMIN: MappingProxyType(
+            _grant((Permission.TEMPLATE_CREATE, Permission.TEMPLATE_EDIT, Permission.TEMPLATE_DELETE), Reach.ALL)
+        ),
+    }
+)
+
 
 def reaches(role: Role, permission: Permission) -> frozenset[Reach]:
     """Whose things ``role`` may do this with; empty for nobody's."""
     return GRANTS[role].get(permission, frozenset())
+
+
+def granted(principal: Principal, permission: Permission) -> frozenset[Reach]:
+    """Whose things this person may do this with, by their role and their permission sets together."""
+    besides = (SETS[held].get(permission, frozenset()) for held in principal.permission_sets)
+    return reaches(principal.role, permission).union(*besides)
+
+
+def viewed_teams(principal: Principal, permission: Permission) -> frozenset[UUID]:
+    """The teams beyond the role in which this person may use ``permission``: it must be a viewer's."""
+    return principal.viewer_of if Reach.TEAM in reaches(Role.TEAM_VIEWER, permission) else frozenset()

@@ -19,6 +19,7 @@ class Scope(StrEnum):
     KEYS_WRITE = "keys:write"
     USERS_WRITE = "users:write"
     AUDIT_READ = "audit:read"
+    TEMPLATES_WRITE = "templates:write"
 
 
 _NEEDED: dict[Scope, tuple[Permission, ...]] = {
@@ -38,6 +39,7 @@ _NEEDED: dict[Scope, tuple[Permission, ...]] = {
         Permission.JOB_DISABLE,
         Permission.JOB_CLONE,
         Permission.JOB_ROLLBACK,
+        Permission.JOB_HAND_OVER,
     ),
     Scope.JOBS_RUN: (
         Permission.JOB_RUN,
@@ -73,6 +75,7 @@ _NEEDED: dict[Scope, tuple[Permission, ...]] = {
         Permission.SYSTEM_VIEW,
     ),
     Scope.AUDIT_READ: (Permission.AUDIT_VIEW, Permission.AUDIT_VERIFY),
+    Scope.TEMPLATES_WRITE: (Permission.TEMPLATE_CREATE, Permission.TEMPLATE_EDIT, Permission.TEMPLATE_DELETE),
 }
 
 #: Whoever holds a key at all may do these.

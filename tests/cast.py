@@ -115,6 +115,7 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
     from platform_api.db.signals import PostgresSignals
     from platform_api.log_store.archive import FolderArchive
     from platform_api.log_store.store import PostgresLogStore
+    from platform_api.rate_limits.counters import CountedLimits
 
     url = libpq_url(engine.url.render_as_string(hide_password=False))
     clock = FixedClock()
@@ -129,6 +130,7 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
         "settings": settings,
         "identity": changed.get("identity") or identity_provider(settings, clock, loopback),
         "loopback": loopback,
+        "limits": CountedLimits(),
     }
     return Services(**(given | changed))
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0004"
 
 #: What a digest or a hash is made of. ``db/audit_chain.py`` spells the same; a test holds the two together.
 ACTOR = "jsonb_build_array(e.actor_email, e.ip_address::text, e.user_agent)::text"

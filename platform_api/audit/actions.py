@@ -16,6 +16,7 @@ class Action(StrEnum):
     JOB_CLONED = "job.cloned"
     JOB_ROLLED_BACK = "job.rolled_back"
     JOB_RUN = "job.run"
+    JOB_HANDED_OVER = "job.handed_over"
     EXECUTION_CANCELLED = "execution.cancelled"
     EXECUTION_RETRIED = "execution.retried"
     EXECUTION_EXPORTED = "execution.exported"

@@ -77,6 +77,8 @@ def serve_api(host: str, port: int, *, gated: bool) -> None:
         loop="uvloop",
         http="httptools",
         access_log=False,
+        # Whose X-Forwarded-For is believed is a setting of ours (JOB_PLATFORM_TRUSTED_PROXIES).
+        proxy_headers=False,
         timeout_graceful_shutdown=3,
     )
 

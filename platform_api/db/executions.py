@@ -17,7 +17,7 @@ from platform_api.domain.executions import UNSUCCESSFUL, ExecutionStatus, Trigge
 from platform_api.ports.executions import Attempt, Execution, ExecutionFilter, Place
 from rbac.permissions import Permission
 from rbac.principal import Principal
-from rbac.roles import Reach, reaches
+from rbac.roles import Reach, granted
 
 _COPIED = (
     "id",
@@ -153,7 +153,7 @@ class SqlExecutions:
 
 
 def _is_narrowed(principal: Principal, wanted: ExecutionFilter) -> bool:
-    everything = Reach.ALL in reaches(principal.role, Permission.EXECUTION_LIST)
+    everything = Reach.ALL in granted(principal, Permission.EXECUTION_LIST)
     return not everything or any(value is not None for value in (wanted.job_id, wanted.owner, wanted.team))
 
 

@@ -108,6 +108,18 @@ class SqlJobs:
         await self._add_version(job.id, version, spec, author_id, change)
         return await self._present(job.id)
 
+    async def of_owner(self, owner_id: UUID) -> list[Job]:
+        """Lock them in the order of their ids."""
+        theirs = (jobs.c.owner_id == owner_id, jobs.c.status != JobStatus.DELETED.value)
+        query = _job_query(_last_execution()).where(*theirs).order_by(jobs.c.id)
+        rows = await self._connection.execute(query.with_for_update(of=jobs, key_share=True))
+        return [_job(row) for row in rows]
+
+    async def hand_over(self, job: Job, owner_id: UUID, team_id: UUID) -> Job:
+        """Change whose it is."""
+        await self._write(job, False, {"owner_id": owner_id, "team_id": team_id})
+        return await self._present(job.id)
+
     async def set_status(self, job: Job, status: JobStatus) -> Job:
         """Change the status of a locked job; no version is made."""
         deleted_at = func.now() if status is JobStatus.DELETED else None

@@ -24,12 +24,14 @@ from platform_api.db.jobs import SqlJobs
 from platform_api.db.leases import SqlLeases
 from platform_api.db.metrics import SqlMetrics
 from platform_api.db.people import SqlPeople
+from platform_api.db.personal_data import SqlPersonalData
 from platform_api.db.reports import SqlReports
 from platform_api.db.runs import SqlRuns
 from platform_api.db.sessions import SqlSessions
 from platform_api.db.sign_in import SqlSignIns
 from platform_api.db.starts import SqlStarts
 from platform_api.db.sync import SqlSyncStore
+from platform_api.db.teams import SqlTeams
 from platform_api.db.versions import SqlVersions
 from platform_api.ports.accounts import Accounts
 from platform_api.ports.agenda import Agenda
@@ -47,6 +49,7 @@ from platform_api.ports.jobs import Jobs
 from platform_api.ports.leases import Leases
 from platform_api.ports.metrics import Metrics
 from platform_api.ports.people import People
+from platform_api.ports.personal_data import PersonalData
 from platform_api.ports.reports import Reports
 from platform_api.ports.runs import Runs
 from platform_api.ports.sessions import Sessions
@@ -54,6 +57,7 @@ from platform_api.ports.sign_in import SignIns
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
 from platform_api.ports.sync import SyncStore
+from platform_api.ports.teams import Teams
 from platform_api.ports.versions import Versions
 
 
@@ -70,6 +74,8 @@ class SqlUnitOfWork:
         self.jobs: Jobs = SqlJobs(connection)
         self.versions: Versions = SqlVersions(connection)
         self.people: People = SqlPeople(connection)
+        self.personal_data: PersonalData = SqlPersonalData(connection)
+        self.teams: Teams = SqlTeams(connection)
         self.claims: Claims = SqlClaims(connection)
         self.ends: Ends = SqlEnds(connection)
         self.leases: Leases = SqlLeases(connection)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, false, or_, true
 from platform_api.db.schema import jobs
 from rbac.permissions import Permission
 from rbac.principal import Principal
-from rbac.roles import Reach, reaches
+from rbac.roles import Reach, granted, viewed_teams
 
 
 def visible_to(
@@ -18,13 +18,16 @@ def visible_to(
     owner: ColumnElement[UUID] = jobs.c.owner_id,
     team: ColumnElement[UUID] = jobs.c.team_id,
 ) -> ColumnElement[bool]:
-    """True for the rows that the role's grant of ``permission`` reaches."""
-    granted = reaches(principal.role, permission)
-    if Reach.ALL in granted:
+    """True for the rows that what the person was granted of ``permission`` reaches."""
+    reach = granted(principal, permission)
+    if Reach.ALL in reach:
         return true()
     conditions: list[ColumnElement[bool]] = []
-    if Reach.OWN in granted:
+    if Reach.OWN in reach:
         conditions.append(owner == principal.user_id)
-    if Reach.TEAM in granted:
+    if Reach.TEAM in reach:
         conditions.append(team == principal.team_id)
+    further = viewed_teams(principal, permission)
+    if further:
+        conditions.append(team.in_(further))
     return or_(false(), *conditions)

@@ -53,9 +53,9 @@ class Conflict(PlatformError):
 class StaleVersion(PlatformError):
     """The caller changed an older version than the one that is stored."""
 
-    def __init__(self, current: int) -> None:
+    def __init__(self, current: int, what: str = "job") -> None:
         self.current = current
-        super().__init__(f"The job has changed meanwhile; its version is now {current}. Read it again and retry.")
+        super().__init__(f"The {what} has changed meanwhile; its version is now {current}. Read it again and retry.")
 
 
 class LimitReached(PlatformError):

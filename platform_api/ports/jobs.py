@@ -87,6 +87,14 @@ class Jobs(Protocol):
         """Store a further version of a locked job; raises ``Conflict`` as ``add`` does."""
         ...
 
+    async def of_owner(self, owner_id: UUID) -> list[Job]:
+        """The person's jobs that are not deleted, locked."""
+        ...
+
+    async def hand_over(self, job: Job, owner_id: UUID, team_id: UUID) -> Job:
+        """Give a locked job to another owner or team; raises ``Conflict`` as ``add`` does. No version is made."""
+        ...
+
     async def set_status(self, job: Job, status: JobStatus) -> Job:
         """Change the status of a locked job; no version is made."""
         ...

@@ -21,6 +21,7 @@ from platform_api.ports.jobs import Jobs
 from platform_api.ports.leases import Leases
 from platform_api.ports.metrics import Metrics
 from platform_api.ports.people import People
+from platform_api.ports.personal_data import PersonalData
 from platform_api.ports.reports import Reports
 from platform_api.ports.runs import Runs
 from platform_api.ports.sessions import Sessions
@@ -28,6 +29,7 @@ from platform_api.ports.sign_in import SignIns
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
 from platform_api.ports.sync import SyncStore
+from platform_api.ports.teams import Teams
 from platform_api.ports.versions import Versions
 
 
@@ -42,6 +44,8 @@ class UnitOfWork(Protocol):
     jobs: Jobs
     versions: Versions
     people: People
+    personal_data: PersonalData
+    teams: Teams
     claims: Claims
     ends: Ends
     leases: Leases

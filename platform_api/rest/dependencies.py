@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar, cast
@@ -14,6 +13,8 @@ from starlette.responses import Response
 
 from platform_api.audit.actions import Action
 from platform_api.domain.errors import InvalidContent, NotAuthenticated
+from platform_api.doors.client_address import client_address
+from platform_api.doors.rate_limits import counted, within_limits
 from platform_api.ports.idempotency import Answer
 from platform_api.rest.errors import MEDIA_TYPE
 from platform_api.use_cases.authentication import Origin, identify, record_failure
@@ -23,6 +24,7 @@ from platform_api.use_cases.once import Once
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sign_in import identify_bearer
 from rbac.permissions import UNBOUND, Permission
+from rbac.principal import Principal
 
 _LONGEST_KEY = 255
 _LONGEST_USER_AGENT = 500
@@ -41,17 +43,22 @@ async def authenticated(request: Request) -> Caller:
     if isinstance(known, Caller):
         return known
     origin = _origin(request)
-    token = await _bearer_token(request, origin)
-    if token is not None:
-        principal = await identify_bearer(services(request), token, origin)
-    else:
-        principal = await identify(services(request), _api_key(request), origin)
+    async with counted(request, origin.ip_address):
+        principal = await _principal(request, origin)
+    await within_limits(request, principal)
     request.state.caller = Caller(principal, origin.request_id, origin.ip_address, origin.user_agent)
     return cast(Caller, request.state.caller)
 
 
 ServicesDependency = Annotated[Services, Depends(services)]
 CallerDependency = Annotated[Caller, Depends(authenticated)]
+
+
+async def _principal(request: Request, origin: Origin) -> Principal:
+    token = await _bearer_token(request, origin)
+    if token is not None:
+        return await identify_bearer(services(request), token, origin)
+    return await identify(services(request), _api_key(request), origin)
 
 
 async def _bearer_token(request: Request, origin: Origin) -> str | None:
@@ -80,17 +87,9 @@ def _origin(request: Request) -> Origin:
     agent = request.headers.get("user-agent")
     return Origin(
         request_id=request.state.request_id,
-        ip_address=_address(request.client.host if request.client else None),
+        ip_address=client_address(request, services(request).settings),
         user_agent=agent[:_LONGEST_USER_AGENT] if agent else None,
     )
-
-
-def _address(host: str | None) -> str | None:
-    """The address in the form that the trail stores; a unix socket or a test has none."""
-    try:
-        return str(ipaddress.ip_address((host or "").partition("%")[0]))
-    except ValueError:
-        return None
 
 
 def door(permission: Permission, action: Action | None = None, body: type[BaseModel] | None = None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from platform_api.doors.rate_limits import add_headers
 from platform_api.rest.errors import internal_error, problem
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,9 @@ class Envelope:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                answer = MutableHeaders(scope=message)
+                answer["X-Request-ID"] = request_id
+                add_headers(scope, answer)
             await send(message)
 
         if _announced_length(headers) > self._largest_body:

@@ -49,6 +49,7 @@ class Instruments:
         self.running = self._gauge("executions_running", "Executions that run.")
         self.reports = self._gauge("prefect_reports_backlog", "States that Prefect is still to be told.")
         self.reports_seconds = self._gauge("prefect_reports_lag_seconds", "For how long the oldest of them has waited.")
+        self.unchecked = self._gauge("rate_limits_unchecked", "Requests that went on because Redis could not count.")
         self.up = self._gauge("database_up", "1 when the database answered this scrape's question.")
 
     def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
@@ -121,6 +122,7 @@ class MetricsPage:
         return Response(generate_latest(self._instruments.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def _refresh(self, services: Services) -> None:
+        self._instruments.unchecked.set(services.limits.unchecked)
         try:
             async with asyncio.timeout(DEADLINE_SECONDS), services.uow() as uow:
                 vitals = await uow.health.vitals(services.settings.work_pool)

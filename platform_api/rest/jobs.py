@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 
 from platform_api.audit.actions import Action
-from platform_api.domain.errors import InvalidContent
+from platform_api.domain.errors import FieldError, InvalidContent
 from platform_api.domain.job_drafts import JobDraft
 from platform_api.domain.job_records import Job
 from platform_api.domain.jobs import JobStatus
@@ -24,6 +24,7 @@ from platform_api.rest.paging import PageQuery, decode_cursor, encode_cursor, pa
 from platform_api.use_cases import jobs
 from platform_api.use_cases.job_checks import etag_of
 from platform_api.use_cases.jobs import JobView
+from platform_api.use_cases.ownership import Wish
 from rbac.permissions import Permission
 
 router = APIRouter(tags=["jobs"])
@@ -151,13 +152,27 @@ async def change_job(
     body: JsonObject,
     if_match: IfMatch = None,
 ) -> Response:
-    """Change some fields of a job (JSON merge patch): null sets a field back to its default."""
+    """Change some fields of a job (JSON merge patch): null sets a field back to its default.
+
+    `owner` (an e-mail address) and `team` (a name) hand it over.
+    """
     refuse_unstorable(body)
+    wish, changes = _wish(body)
 
     def draft_for(job: Job) -> JobDraft:
-        return read_job(merged(editable_json(job), body), repeats_answer=True)
+        return read_job(merged(editable_json(job), changes), repeats_answer=True)
 
-    return job_answer(await jobs.edit(services, caller, job_id, draft_for, etags(if_match)))
+    return job_answer(await jobs.edit(services, caller, job_id, draft_for, etags(if_match), wish))
+
+
+def _wish(body: dict[str, Any]) -> tuple[Wish | None, dict[str, Any]]:
+    """Whose the job is to be, and the rest of the body."""
+    places = {name: body[name] for name in ("owner", "team") if body.get(name) is not None}
+    faults = [FieldError(name, "must be a string") for name, value in places.items() if not isinstance(value, str)]
+    if faults:
+        raise InvalidContent(faults)
+    changes = {name: value for name, value in body.items() if name not in ("owner", "team")}
+    return (Wish(**places) if places else None), changes
 
 
 @router.delete("/jobs/{job_id}", status_code=204, **door(Permission.JOB_DELETE, Action.JOB_DELETED))

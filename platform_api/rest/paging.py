@@ -7,6 +7,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -47,6 +48,20 @@ def decode_cursor(cursor: str | None, size: int) -> list[Any] | None:
     if not isinstance(parts, list) or len(parts) != size:
         raise InvalidContent.of("cursor", "is none of this list; take next_cursor of its last page")
     return parts
+
+
+def decode_name_cursor(cursor: str | None) -> tuple[str, UUID] | None:
+    """The place in a list that is sorted by a name and an id; ``InvalidContent`` for anything else."""
+    parts = decode_cursor(cursor, 2)
+    if parts is None:
+        return None
+    name, number = parts
+    try:
+        if not isinstance(name, str) or not name.isprintable():
+            raise ValueError
+        return name, UUID(number)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InvalidContent.of("cursor", "is none of this list; take next_cursor of its last page") from error
 
 
 def page_of(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from platform_api.domain.errors import FieldError, InvalidContent, LimitReached, StaleVersion
 from platform_api.domain.job_drafts import JobDraft
 from platform_api.domain.job_records import Job
 from platform_api.domain.job_rules import faults_of
 from platform_api.ports.unit_of_work import UnitOfWork
-from platform_api.use_cases.caller import Caller
 from platform_api.use_cases.services import Services
 
 #: A quota does not pass by waiting; somebody has to delete a job or raise it.
@@ -40,12 +41,12 @@ def etag_of(job: Job) -> str:
     return f'"{job.version}-{job.generation}"'
 
 
-async def check_quota(uow: UnitOfWork, services: Services, caller: Caller) -> None:
-    """Raise ``LimitReached`` when the caller's team has all the jobs it may have."""
+async def check_quota(uow: UnitOfWork, services: Services, team_id: UUID) -> None:
+    """Raise ``LimitReached`` when the team has all the jobs it may have."""
     most = services.settings.max_jobs_per_team
-    if await uow.jobs.count_of_team(caller.principal.team_id) >= most:
+    if await uow.jobs.count_of_team(team_id) >= most:
         raise LimitReached(
-            f"Your team has {most} jobs, which is its limit; delete one, or ask an administrator for more.",
+            f"The team has {most} jobs, which is its limit; delete one, or ask an administrator for more.",
             QUOTA_RETRY_SECONDS,
         )
 

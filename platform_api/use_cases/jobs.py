@@ -24,6 +24,7 @@ from platform_api.use_cases.caller import Caller
 from platform_api.use_cases.guard import guarded, remember, require
 from platform_api.use_cases.job_access import load_job, subject_of
 from platform_api.use_cases.job_checks import check, check_match, check_quota
+from platform_api.use_cases.ownership import Wish, hand_over
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import sync_job
 from platform_api.use_cases.trail import record
@@ -110,14 +111,22 @@ async def edit(
     job_id: UUID,
     draft_for: Callable[[Job], JobDraft],
     if_match: frozenset[str] | None,
+    wish: Wish | None = None,
 ) -> JobView:
-    """Save what ``draft_for`` makes of the stored job, as a new version; nothing is saved when nothing differs."""
+    """Save what ``draft_for`` makes of the stored job, as a new version; nothing is saved when nothing differs.
+
+    With a ``wish`` it is handed over in the same transaction.
+    """
     async with guarded(services, caller) as uow:
         job = await load_job(uow, caller, Permission.JOB_EDIT, job_id, lock=True)
         draft = draft_for(job)
         check_match(job, if_match, draft.version)
         check(services, draft, job)
-        status = draft.status or job.status
+        before = job
+        if wish is not None:
+            job = await hand_over(uow, services, caller, job, wish)
+        # A job that was handed over may have been switched off thereby.
+        status = draft.status if draft.status not in (None, before.status) else job.status
         if draft.spec == job.spec and status is job.status:
             return view(services, job)
         if draft.spec == job.spec:
@@ -183,7 +192,7 @@ async def _add(
     uow: UnitOfWork, services: Services, caller: Caller, spec: JobSpec, status: JobStatus, change: str
 ) -> Job:
     who = caller.principal
-    await check_quota(uow, services, caller)
+    await check_quota(uow, services, who.team_id)
     job = await uow.jobs.add(NewJob(uuid7(), spec, status, who.user_id, who.team_id, change), who.user_id)
     await uow.notify(Channel.SYNC, str(job.id))
     return job

@@ -25,6 +25,7 @@ from platform_api.use_cases.executions import allowed, subject_of
 from platform_api.use_cases.guard import guarded, remember
 from platform_api.use_cases.job_access import load_job
 from platform_api.use_cases.job_access import subject_of as subject_of_job
+from platform_api.use_cases.rate_limits import spend_run
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.trail import record
 from rbac.permissions import Permission
@@ -52,6 +53,7 @@ async def run(services: Services, caller: Caller, job_id: UUID, overrides: Overr
     async with guarded(services, caller) as uow:
         job = await load_job(uow, caller, Permission.JOB_RUN, job_id, lock=True)
         _check(job.spec, overrides)
+        await spend_run(services, caller.principal.user_id)
         new = _new_run(services, caller, job, caller.via, overrides.to_json())
         await queue(uow, new)
         await record(
@@ -77,6 +79,7 @@ async def repeat(services: Services, uow: UnitOfWork, caller: Caller, execution:
     job = await uow.jobs.get(execution.job_id, lock=True)
     if job is None or job.status is JobStatus.DELETED:
         raise Conflict("The job of this execution is deleted; it cannot run again.")
+    await spend_run(services, caller.principal.user_id)
     new = replace(_new_run(services, caller, job, TriggeredBy.RETRY, execution.overrides), retry_of=execution.id)
     await queue(uow, new)
     await record(uow, caller, action, subject_of(execution), new={"execution_id": str(new.id)})

@@ -11,6 +11,7 @@ from platform_api.ports.clock import Clock
 from platform_api.ports.identity import IdentityProvider
 from platform_api.ports.logs import LogStore
 from platform_api.ports.orchestrator import Orchestrator
+from platform_api.ports.rate_limits import RateLimits
 from platform_api.ports.signals import Signals
 from platform_api.ports.ticks import Ticks
 from platform_api.ports.unit_of_work import UnitOfWork
@@ -30,6 +31,7 @@ class Services:
     signals: Signals
     clock: Clock
     settings: Settings
+    limits: RateLimits
     identity: IdentityProvider
     #: The embedded default's own identity provider, where there is no other one.
     loopback: LoopbackProvider | None = None

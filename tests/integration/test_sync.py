@@ -19,6 +19,7 @@ from platform_api.domain.jobs import JobSpec, JobStatus, JobType
 from platform_api.ports.clock import SystemClock
 from platform_api.ports.orchestrator import DeploymentIntent, OrchestratorRefused
 from platform_api.ports.signals import Channel
+from platform_api.rate_limits.counters import CountedLimits
 from platform_api.settings import Settings
 from platform_api.ticks import CronTicks
 from platform_api.use_cases.services import Services
@@ -44,6 +45,7 @@ async def services(engine: AsyncEngine, database_url: str, prefect: FakeOrchestr
             signals=signals,
             clock=SystemClock(),
             settings=Settings(base_url="https://jobs.example.com/"),
+            limits=CountedLimits(),
         )
 
 

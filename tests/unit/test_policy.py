@@ -9,8 +9,8 @@ import pytest
 
 from rbac.permissions import UNBOUND, Permission
 from rbac.policy import Resource, decide
-from rbac.principal import Principal, Role
-from rbac.roles import GRANTS
+from rbac.principal import PermissionSet, Principal, Role
+from rbac.roles import GRANTS, SETS
 from rbac.scopes import SCOPE_OF, SCOPELESS, Scope
 
 DEVOPS, DATA, PLATFORM = uuid4(), uuid4(), uuid4()
@@ -45,6 +45,7 @@ ON_MAYAS_JOB = {
     Permission.JOB_DISABLE: {"admin": YES, "maya": YES, "nadia": HIDDEN, "rajesh": HIDDEN, "chris": NO},
     Permission.JOB_CLONE: {"admin": YES, "maya": YES, "nadia": HIDDEN, "rajesh": HIDDEN, "chris": NO},
     Permission.JOB_ROLLBACK: {"admin": YES, "maya": YES, "nadia": HIDDEN, "rajesh": HIDDEN, "chris": NO},
+    Permission.JOB_HAND_OVER: {"admin": YES, "maya": YES, "nadia": HIDDEN, "rajesh": HIDDEN, "chris": NO},
     Permission.EXECUTION_CANCEL: {"admin": YES, "maya": YES, "nadia": HIDDEN, "rajesh": HIDDEN, "chris": NO},
     Permission.EXECUTION_RETRY: {"admin": YES, "maya": YES, "nadia": HIDDEN, "rajesh": HIDDEN, "chris": NO},
     Permission.DEAD_LETTER_REPLAY: {"admin": YES, "maya": YES, "nadia": HIDDEN, "rajesh": HIDDEN, "chris": NO},
@@ -63,6 +64,8 @@ ON_NOTHING_YET = {
     Permission.AUDIT_VIEW: {"admin": YES, "maya": NO, "chris": NO},
     Permission.AUDIT_VERIFY: {"admin": YES, "maya": NO, "chris": NO},
     Permission.SYSTEM_VIEW: {"admin": YES, "maya": NO, "chris": NO},
+    Permission.TEMPLATE_EDIT: {"admin": YES, "maya": NO, "chris": NO},
+    Permission.TEMPLATE_DELETE: {"admin": YES, "maya": NO, "chris": NO},
     Permission.PROFILE_VIEW: {"admin": YES, "maya": YES, "chris": YES},
     Permission.SCHEDULE_PREVIEW: {"admin": YES, "maya": YES, "chris": YES},
 }
@@ -144,3 +147,41 @@ def test_a_narrowed_key_does_what_its_scope_says_and_no_more(permission: Permiss
 def test_a_scope_never_widens_a_role() -> None:
     narrowed = replace(PEOPLE["chris"], scopes=frozenset(Scope))
     assert not decide(narrowed, Permission.JOB_EDIT, MAYAS).allowed
+
+
+#: Rajesh creates jobs in his own team and looks at those of Maya's.
+RAJESH_LOOKS = replace(PEOPLE["rajesh"], viewer_of=frozenset({DEVOPS}))
+NADIA_LOOKS = replace(PEOPLE["nadia"], viewer_of=frozenset({DEVOPS}))
+
+
+@pytest.mark.parametrize("looker", [RAJESH_LOOKS, NADIA_LOOKS], ids=["of another team", "of the same team"])
+@pytest.mark.parametrize("permission", sorted(ON_MAYAS_JOB))
+def test_who_may_look_at_a_further_team_may_do_what_its_viewers_may(permission: Permission, looker: Principal) -> None:
+    assert decide(looker, permission, MAYAS).allowed == (ON_MAYAS_JOB[permission]["chris"] == YES)
+    assert decide(looker, permission, MAYAS).may_know
+
+
+def test_looking_at_a_further_team_opens_none_of_its_secrets_keys_and_accounts() -> None:
+    for permission in (Permission.SECRET_VIEW, Permission.KEY_VIEW, Permission.USER_VIEW, Permission.USER_EXPORT):
+        assert not decide(RAJESH_LOOKS, permission, MAYAS).may_know
+
+
+def test_looking_at_one_team_shows_nothing_of_a_third() -> None:
+    assert not decide(RAJESH_LOOKS, Permission.JOB_VIEW, Resource(uuid4(), PLATFORM)).may_know
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_a_template_admin_may_edit_templates_and_nothing_else_that_they_could_not(who: str) -> None:
+    plain = PEOPLE[who]
+    holder = replace(plain, permission_sets=frozenset({PermissionSet.TEMPLATE_ADMIN}))
+    for permission in Permission:
+        resource = None if permission in UNBOUND else MAYAS
+        more = permission in SETS[PermissionSet.TEMPLATE_ADMIN]
+        assert decide(holder, permission, resource).allowed == (more or decide(plain, permission, resource).allowed)
+
+
+def test_a_key_without_its_scope_does_not_carry_a_permission_set() -> None:
+    holder = replace(PEOPLE["maya"], permission_sets=frozenset({PermissionSet.TEMPLATE_ADMIN}))
+    narrow = replace(holder, scopes=frozenset({Scope.JOBS_WRITE.value}))
+    assert decide(holder, Permission.TEMPLATE_EDIT).allowed
+    assert not decide(narrow, Permission.TEMPLATE_EDIT).allowed

@@ -7,7 +7,7 @@ from platform_api.db.schema.executions import attempts, executions, prefect_repo
 from platform_api.db.schema.jobs import agenda, job_versions, jobs
 from platform_api.db.schema.logs import log_archives, log_chunks
 from platform_api.db.schema.metadata import metadata
-from platform_api.db.schema.people import api_keys, idempotency_keys, teams, users
+from platform_api.db.schema.people import api_keys, idempotency_keys, team_views, teams, users
 from platform_api.db.schema.sessions import identities, sessions, sign_ins
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "prefect_reports",
     "sessions",
     "sign_ins",
+    "team_views",
     "teams",
     "users",
     "workers",

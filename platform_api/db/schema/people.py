@@ -26,6 +26,10 @@ teams = Table(
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     moment("created_at", nullable=False, default_now=True),
+    # Grows with every change; a change that is meant for an older one is refused.
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    # "DevOps" beside "devops" would be the same team to everybody who types it.
+    Index("uq_teams_name_folded", func.lower(text("name")), unique=True),
 )
 
 users = Table(
@@ -40,7 +44,21 @@ users = Table(
     # Sample users exist in the embedded default only; production refuses to start with one.
     Column("is_sample", Boolean, nullable=False, server_default=text("false")),
     moment("created_at", nullable=False, default_now=True),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    # What the person may do besides their role (rbac.principal.PermissionSet).
+    Column("permission_sets", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    # The row of an erased person stays, because history refers to it; it says nothing about them any more.
+    moment("erased_at"),
     Index("uq_users_email", func.lower(text("email")), unique=True),
+)
+
+# Further teams whose jobs a person may look at.
+team_views = Table(
+    "team_views",
+    metadata,
+    Column("user_id", Uuid, ForeignKey("users.id"), nullable=False),
+    Column("team_id", Uuid, ForeignKey("teams.id"), nullable=False, index=True),
+    PrimaryKeyConstraint("user_id", "team_id"),
 )
 
 api_keys = Table(

@@ -1,0 +1,1 @@
+"""Counting how often somebody does something: in this process, or in Redis for all replicas."""
