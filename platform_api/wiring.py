@@ -15,6 +15,7 @@ from platform_api.log_store.store import PostgresLogStore
 from platform_api.ports.clock import SystemClock
 from platform_api.ports.orchestrator import Orchestrator
 from platform_api.ports.unit_of_work import UnitOfWork
+from platform_api.secret_store.opening import opened_store
 from platform_api.settings import Settings
 from platform_api.ticks.cron_ticks import CronTicks
 from platform_api.use_cases.services import Services
@@ -48,6 +49,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Services]:
         engine = create_engine(url, pool_size=settings.database_pool_size, application_name="job-platform api")
         stack.push_async_callback(engine.dispose)
         signals = await stack.enter_async_context(PostgresSignals(url))
+        secret_store = opened_store(settings)
+        stack.push_async_callback(secret_store.close)
         orchestrator = await stack.enter_async_context(prefect_orchestrator(settings))
         yield Services(
             uow=cast(Callable[[], AbstractAsyncContextManager[UnitOfWork]], translated(units_of_work(engine))),
@@ -57,4 +60,5 @@ async def assembled(settings: Settings) -> AsyncIterator[Services]:
             signals=signals,
             clock=SystemClock(),
             settings=settings,
+            secret_store=secret_store,
         )

@@ -64,8 +64,10 @@ def serve_api(host: str, port: int, *, gated: bool) -> None:
     # Loaded by the application when it starts; here it loads while the migrations still run.
     import deployments.registrar  # noqa: F401
     from platform_api.main import create_app
+    from platform_api.secret_store.memory import forbid_core_files
 
     settings = Settings()
+    forbid_core_files()
     _log_with_time()
     _pass_gate(gated)
     uvicorn.run(
@@ -81,11 +83,13 @@ def serve_api(host: str, port: int, *, gated: bool) -> None:
 
 def work(pool: str | None, *, gated: bool) -> None:
     """``worker``."""
+    from platform_api.secret_store.memory import forbid_core_files
     from work_pools.wiring import run_worker
 
     settings = Settings()
     if pool is not None:
         settings = settings.model_copy(update={"work_pool": pool})
+    forbid_core_files()
     _log_with_time()
     _pass_gate(gated)
     asyncio.run(run_worker(settings))
@@ -93,8 +97,9 @@ def work(pool: str | None, *, gated: bool) -> None:
 
 def _log_with_time() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # A line per request to Prefect would drown everything else.
+    # A line per request to Prefect or Azure would drown everything else.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("azure").setLevel(logging.WARNING)
 
 
 def _pass_gate(gated: bool) -> None:

@@ -23,6 +23,7 @@ from platform_api.db.metrics import SqlMetrics
 from platform_api.db.people import SqlPeople
 from platform_api.db.reports import SqlReports
 from platform_api.db.runs import SqlRuns
+from platform_api.db.secret_records import SqlSecretRecords
 from platform_api.db.starts import SqlStarts
 from platform_api.db.sync import SqlSyncStore
 from platform_api.db.versions import SqlVersions
@@ -41,6 +42,7 @@ from platform_api.ports.metrics import Metrics
 from platform_api.ports.people import People
 from platform_api.ports.reports import Reports
 from platform_api.ports.runs import Runs
+from platform_api.ports.secret_records import SecretRecords
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
 from platform_api.ports.sync import SyncStore
@@ -70,6 +72,7 @@ class SqlUnitOfWork:
         self.executions: Executions = SqlExecutions(connection)
         self.metrics: Metrics = SqlMetrics(connection)
         self.runs: Runs = SqlRuns(connection)
+        self.secrets: SecretRecords = SqlSecretRecords(connection)
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners at commit."""

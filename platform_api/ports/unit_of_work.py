@@ -20,6 +20,7 @@ from platform_api.ports.metrics import Metrics
 from platform_api.ports.people import People
 from platform_api.ports.reports import Reports
 from platform_api.ports.runs import Runs
+from platform_api.ports.secret_records import SecretRecords
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
 from platform_api.ports.sync import SyncStore
@@ -47,6 +48,7 @@ class UnitOfWork(Protocol):
     executions: Executions
     metrics: Metrics
     runs: Runs
+    secrets: SecretRecords
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners when (and only if) the transaction commits."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from platform_api.ports.clock import Clock
 from platform_api.ports.logs import LogStore
 from platform_api.ports.orchestrator import Orchestrator
+from platform_api.ports.secret_store import NoSecretStore, SecretStore
 from platform_api.ports.signals import Signals
 from platform_api.ports.ticks import Ticks
 from platform_api.ports.unit_of_work import UnitOfWork
@@ -27,3 +28,4 @@ class Services:
     signals: Signals
     clock: Clock
     settings: Settings
+    secret_store: SecretStore = field(default_factory=NoSecretStore)
