@@ -23,11 +23,13 @@ from platform_api.rest import (
     metrics,
     runs,
     schedule,
+    secrets,
     users,
     versions,
 )
 from platform_api.rest.envelope import Envelope
 from platform_api.settings import Settings
+from platform_api.use_cases import secret_upkeep
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import reconcile_forever
 from platform_api.wiring import assembled
@@ -45,6 +47,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     dead_letters.router,
     dashboard.router,
     schedule.router,
+    secrets.router,
 )
 
 #: The doors at the root: health, metrics.
@@ -59,11 +62,13 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         async with assembled(settings) as own:
             app.state.services = own
             reconciler = asyncio.create_task(reconcile_forever(own), name="reconciler")
+            upkeep = asyncio.create_task(secret_upkeep.keep_forever(own), name="upkeep of secrets")
             try:
                 yield
             finally:
                 reconciler.cancel()
-                await asyncio.wait([reconciler])
+                upkeep.cancel()
+                await asyncio.wait([reconciler, upkeep])
 
     app = FastAPI(
         title="Job platform",

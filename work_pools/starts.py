@@ -139,6 +139,7 @@ class Starter:
         """Report an attempt that did not start, once it is certain that it never will."""
         if await self._equipment.executor.standing(live.ref) is not Standing.NEVER_STARTED:
             return False
+        self._prepared.pop(live.ref, None)
         text = f"The script could not be started: {error}"
         end = AttemptEnd(live.ref, EndCause.NOT_STARTED, None, self._equipment.now(), error=text)
         self._live.ended.put_nowait(EndedRun(live, end, None))

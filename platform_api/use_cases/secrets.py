@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -136,9 +136,7 @@ def _check(value: str, name: str | None = None) -> None:
 
 def _new(caller: Caller, wish: Wish) -> NewSecret:
     who, own = caller.principal, wish.scope is SecretScope.OWN
-    return NewSecret(
-        uuid7(), wish.name, wish.scope, who.user_id if own else None, None if own else who.team_id
-    )
+    return NewSecret(uuid7(), wish.name, wish.scope, who.user_id if own else None, None if own else who.team_id)
 
 
 async def _begin(uow: UnitOfWork, secret_id: UUID, wish: Wish) -> SecretPlace:
@@ -187,14 +185,14 @@ async def _load(
 
 
 def _nearest(caller: Caller, seen: list[Secret]) -> Secret:
+    """The caller's own before their team's before all others."""
     who = caller.principal
-    for mine in (lambda s: s.owner_id == who.user_id, lambda s: s.team_id == who.team_id):
-        near = [secret for secret in seen if mine(secret)]
-        if near:
-            return near[0]
-    if len(seen) > 1:
+    own = [secret for secret in seen if secret.owner_id == who.user_id]
+    teams = [secret for secret in seen if secret.team_id == who.team_id]
+    nearest = own or teams or seen
+    if len(nearest) > 1:
         raise Conflict("Several secrets have this name; say which one with ?owner= or ?team=.")
-    return seen[0]
+    return nearest[0]
 
 
 async def _view(uow: UnitOfWork, caller: Caller, secret: Secret) -> SecretView:
