@@ -98,6 +98,8 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
     from platform_api.db.signals import PostgresSignals
     from platform_api.log_store.archive import FolderArchive
     from platform_api.log_store.store import PostgresLogStore
+    from platform_api.secret_store.database import DatabaseStore
+    from platform_api.secret_store.master_keys import FixedKeys, Keyring, MasterKey
 
     url = libpq_url(engine.url.render_as_string(hide_password=False))
     given: dict[str, Any] = {
@@ -108,6 +110,7 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
         "signals": PostgresSignals(url),
         "clock": FixedClock(),
         "settings": settings,
+        "secret_store": DatabaseStore(FixedKeys(Keyring((MasterKey.new(),)))),
     }
     return Services(**(given | changed))
 

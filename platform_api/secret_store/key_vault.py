@@ -136,6 +136,8 @@ async def _asking(*, lost: str | None = None, absent_is_well: bool = False) -> A
         trouble = ValueLost(lost) if lost and _is_disabled(error) else StoreAway(_words(error))
     except AzureError as error:
         trouble = StoreAway(_words(error))
+    except Exception:  # noqa: BLE001 - of an answer it cannot read the client makes anything, and may quote it
+        trouble = StoreAway("its answer could not be read")
     raise trouble from None
 
 
