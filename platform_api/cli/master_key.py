@@ -63,6 +63,8 @@ def _database_url(settings: Settings) -> str | None:
 def _tell(keys: KeySource, rotated: Rotated) -> None:
     how = "A rotation that was cut off is finished" if rotated.resumed else "Done"
     print(f"{how}: {rotated.wrapped} data keys were wrapped anew; all are under the master key {rotated.key_id}.")
+    if rotated.resumed and isinstance(keys, KeyFile):
+        print("No further key was made; for another one, run it again.")
     if not isinstance(keys, KeyFile) and rotated.spare:
         print(f"Nothing needs these any more; take them out of JOB_PLATFORM_MASTER_KEY: {', '.join(rotated.spare)}")
 

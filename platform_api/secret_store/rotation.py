@@ -4,7 +4,7 @@
 2. Put a new key before the others in the file. Running processes read it before their next seal.
 3. Wrap what is under other keys anew, in short transactions, until nothing is left.
 4. Drop the keys under which nothing is sealed from the file, but keep the newest of them: a seal that was being made
-   with it during 3 may be committed only now. It is wrapped anew by the next rotation, or by the API's upkeep.
+   with it during 3 may be committed only now. The next rotation wraps it anew.
 
 Killed at any line, it is run again: until 4 every key that some seal needs is in the file.
 """
