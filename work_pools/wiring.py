@@ -26,6 +26,7 @@ from platform_api.ports.leases import WorkerCard
 from platform_api.ports.reports import Leadership
 from platform_api.ports.starts import WorkerName
 from platform_api.ports.unit_of_work import UnitOfWork
+from platform_api.secret_store.memory import forbid_core_files
 from platform_api.secret_store.opening import opened_store
 from platform_api.secret_store.reading import StoredSecrets
 from platform_api.settings import Settings
@@ -52,6 +53,7 @@ async def equipped(settings: Settings, pool: str, name: str) -> AsyncIterator[tu
     if settings.database_url is None:
         raise RuntimeError("JOB_PLATFORM_DATABASE_URL is not set; `job-platform up` sets it for its embedded database.")
     url = settings.database_url.get_secret_value()
+    forbid_core_files()
     async with AsyncExitStack() as stack:
         engine = create_engine(url, pool_size=settings.database_pool_size, application_name="job-platform worker")
         stack.push_async_callback(engine.dispose)

@@ -83,13 +83,11 @@ def serve_api(host: str, port: int, *, gated: bool) -> None:
 
 def work(pool: str | None, *, gated: bool) -> None:
     """``worker``."""
-    from platform_api.secret_store.memory import forbid_core_files
     from work_pools.wiring import run_worker
 
     settings = Settings()
     if pool is not None:
         settings = settings.model_copy(update={"work_pool": pool})
-    forbid_core_files()
     _log_with_time()
     _pass_gate(gated)
     asyncio.run(run_worker(settings))

@@ -155,19 +155,25 @@ async def _store(services: Services, caller: Caller, action: Action, place: Secr
     async with services.uow() as uow:
         counts = await uow.secrets.store_version(place, sealed)
         secret = await uow.secrets.get(place.id)
-        if not counts or secret is None:
-            raise Conflict("The secret was changed or deleted meanwhile; this value is not used.")
-        view = await _view(uow, caller, secret)
-        await remember(uow, caller, view)
-    return view
+        if counts and secret is not None:
+            view = await _view(uow, caller, secret)
+            await remember(uow, caller, view)
+            return view
+        await _release(uow, caller)
+    # What is committed all the same lets the upkeep find the value and erase it.
+    raise Conflict("The secret was deleted meanwhile; this value is not used.")
 
 
 async def _give_up(services: Services, caller: Caller, action: Action, place: SecretPlace, reason: str) -> None:
     async with services.uow() as uow:
         await uow.secrets.give_up_version(place)
         await record(uow, caller, action, _subject(place), outcome=Outcome.FAILED, reason=reason)
-        if caller.once is not None:
-            await caller.once.release(uow, caller.principal)
+        await _release(uow, caller)
+
+
+async def _release(uow: UnitOfWork, caller: Caller) -> None:
+    if caller.once is not None:
+        await caller.once.release(uow, caller.principal)
 
 
 async def _load(
