@@ -24,12 +24,14 @@ from platform_api.rest import (
     metrics,
     runs,
     schedule,
+    secrets,
     teams,
     users,
     versions,
 )
 from platform_api.rest.envelope import Envelope
 from platform_api.settings import Settings
+from platform_api.use_cases import secret_upkeep
 from platform_api.use_cases.audit_retention import retain_forever
 from platform_api.use_cases.key_uses import write_uses_forever
 from platform_api.use_cases.services import Services
@@ -53,6 +55,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     dead_letters.router,
     dashboard.router,
     schedule.router,
+    secrets.router,
 )
 
 #: The doors at the root: health, metrics.
@@ -72,13 +75,15 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
             reconciler = asyncio.create_task(reconcile_forever(own), name="reconciler")
             key_uses = asyncio.create_task(write_uses_forever(own), name="key uses")
             retention = asyncio.create_task(retain_forever(own), name="audit retention")
+            upkeep = asyncio.create_task(secret_upkeep.keep_forever(own), name="upkeep of secrets")
             try:
                 yield
             finally:
                 reconciler.cancel()
+                upkeep.cancel()
                 retention.cancel()
                 key_uses.cancel()
-                await asyncio.wait([reconciler, retention, key_uses])
+                await asyncio.wait([reconciler, upkeep, retention, key_uses])
 
     app = FastAPI(
         title="Job platform",

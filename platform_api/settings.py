@@ -57,6 +57,14 @@ class Settings(BaseSettings):
     api_key_overlap_minutes: int = Field(
         60, ge=0, le=10_080, description="How long a rotated API key goes on beside its successor, unless one says."
     )
+    master_key: SecretStr | None = Field(
+        None,
+        description="Master key of the secrets in the database, 32 random bytes in base64; older ones behind it,"
+        " separated by commas. Unset: the file `master-key` in the home, made by the embedded default.",
+    )
+    key_vault_url: str | None = Field(
+        None, pattern="^https://", description="Azure Key Vault that keeps secrets instead of the database."
+    )
     database_pool_size: int = Field(10, ge=1, le=200, description="Connections one process keeps to PostgreSQL.")
     prefetch_seconds: int = Field(45, ge=5, le=300, description="How far ahead of its tick a worker claims a run (D2).")
     poll_seconds: float = Field(2.0, gt=0, le=60, description="How often a worker asks Prefect for scheduled runs.")
@@ -187,6 +195,11 @@ class Settings(BaseSettings):
     def runs_folder(self) -> Path:
         """Where the run directories of local executions are."""
         return self.home / "runs"
+
+    @property
+    def master_key_file(self) -> Path:
+        """Where the master key is unless a setting holds it."""
+        return self.home / "master-key"
 
     @property
     def log_limits(self) -> LogLimits:

@@ -18,6 +18,7 @@ from platform_api.ports.orchestrator import Orchestrator
 from platform_api.ports.unit_of_work import UnitOfWork
 from platform_api.production import Process, refuse_unfit
 from platform_api.rate_limits.counters import CountedLimits
+from platform_api.secret_store.opening import opened_store
 from platform_api.settings import Settings
 from platform_api.ticks.cron_ticks import CronTicks
 from platform_api.use_cases.services import Services
@@ -54,6 +55,8 @@ async def assembled(settings: Settings) -> AsyncIterator[Services]:
         signals = await stack.enter_async_context(PostgresSignals(url))
         limits = CountedLimits(settings.redis_url.get_secret_value() if settings.redis_url else None)
         stack.push_async_callback(limits.close)
+        secret_store = opened_store(settings)
+        stack.push_async_callback(secret_store.close)
         orchestrator = await stack.enter_async_context(prefect_orchestrator(settings))
         clock = SystemClock()
         loopback = loopback_provider(settings)
@@ -70,4 +73,5 @@ async def assembled(settings: Settings) -> AsyncIterator[Services]:
             identity=identity,
             loopback=loopback,
             limits=limits,
+            secret_store=secret_store,
         )

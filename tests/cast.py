@@ -116,6 +116,8 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
     from platform_api.log_store.archive import FolderArchive
     from platform_api.log_store.store import PostgresLogStore
     from platform_api.rate_limits.counters import CountedLimits
+    from platform_api.secret_store.database import DatabaseStore
+    from platform_api.secret_store.master_keys import FixedKeys, Keyring, MasterKey
 
     url = libpq_url(engine.url.render_as_string(hide_password=False))
     clock = FixedClock()
@@ -131,6 +133,7 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
         "identity": changed.get("identity") or identity_provider(settings, clock, loopback),
         "loopback": loopback,
         "limits": CountedLimits(),
+        "secret_store": DatabaseStore(FixedKeys(Keyring((MasterKey.new(),)))),
     }
     return Services(**(given | changed))
 

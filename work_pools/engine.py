@@ -22,6 +22,7 @@ from work_pools.live import LiveRuns
 from work_pools.lock_file import LockFiles
 from work_pools.log_shipper import LogShipper
 from work_pools.loops import forever, until_done
+from work_pools.secrets_ahead import SecretsAhead
 from work_pools.starts import AGAIN_AFTER_SECONDS, Starter
 from work_pools.tasks import Tasks
 from work_pools.timer import Timer
@@ -45,7 +46,8 @@ class Engine:
             equipment.executor, equipment.logs, equipment.worker.id, equipment.settings.log_limits
         )
         self.live = LiveRuns(equipment, self._shipper, tasks)
-        self._starter = Starter(equipment, self._timer, self.live)
+        self._secrets = SecretsAhead(equipment, tasks)
+        self._starter = Starter(equipment, self._timer, self.live, self._secrets)
         self._ender = Ender(equipment, self.live, self._timer, self._starter, self._tidying)
         self._claimer = Claimer(equipment, self._timer, self.live, self._starter, tasks)
         self._agenda = AgendaKeeper(equipment, self._timer)
@@ -63,6 +65,7 @@ class Engine:
             "lease": forever("Renewing the lease", self._lease.step),
             "claims": forever("Looking for work", self._listen),
             "timer": forever("Starting what is due", self._start_due),
+            "secrets": forever("Reading secrets", self._secrets.step),
             "starting times": forever("Storing starting times", self._starter.correct),
             "logs": self._shipper.run(),
             "ends": self._ender.run(),

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
 from platform_api.domain.jobs import JobSpec
 from platform_api.ports.claims import HeldRun
-from platform_api.ports.secrets import NO_SECRETS, SecretValues
 from work_pools.equipment import Equipment
 from work_pools.executors.protocol import AttemptEnd
 from work_pools.loops import until_done
 from work_pools.masking import TRANSPARENT, Masker
 
 
-async def secrets_of(equipment: Equipment, run: HeldRun, spec: JobSpec) -> SecretValues:
-    """The values of what the job declares; a store is not troubled for a job that declares nothing."""
-    if not spec.secrets:
-        return NO_SECRETS
-    return await equipment.secrets.values(run.job_id, spec.secrets, run.queued_at)
-
-
-def masker_for(secrets: SecretValues) -> Masker:
-    """What masks these values, and those before them."""
-    return Masker(secrets.confidential) if secrets.confidential else TRANSPARENT
+def masker_for(values: Collection[str]) -> Masker:
+    """What masks these values."""
+    return Masker(values) if values else TRANSPARENT
 
 
 async def masker_of(equipment: Equipment, run: HeldRun, spec: JobSpec) -> Masker:
-    """The masker of a script that runs already: none of its words leave here until its secrets are known."""
-    fetch = partial(secrets_of, equipment, run, spec)
+    """The masker of a script that runs already: none of its words leave here until its secrets are known.
+
+    It got them when it started, so what was replaced, deleted or taken from its job since is masked as well.
+    """
+    if not spec.secrets:
+        return TRANSPARENT
+    fetch = partial(equipment.secrets.to_mask, run.job_id, spec.secrets, run.queued_at)
     return masker_for(await until_done("Fetching the secrets of a run", fetch))
 
 

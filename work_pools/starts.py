@@ -14,18 +14,20 @@ from platform_api.domain.executions import ExecutionStatus, TriggeredBy
 from platform_api.domain.jobs import JobSpec
 from platform_api.ports.claims import HeldRun
 from platform_api.ports.reports import RUNNING, RUNNING_AGAIN, Report, ReportKind
+from platform_api.ports.secrets import NO_SECRETS, SecretValues
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Refusal, Start
 from platform_api.ports.unit_of_work import UnitOfWork
 from work_pools import messages
 from work_pools.eligibility import Course, Decision, decide, waits, was_missed
-from work_pools.environment import order
+from work_pools.environment import environment, order
 from work_pools.equipment import Equipment
 from work_pools.executors.protocol import AlreadyStarted, AttemptEnd, AttemptOrder, AttemptRef, EndCause, Standing
 from work_pools.live import EndedRun, LiveRun, LiveRuns
 from work_pools.loops import until_done
 from work_pools.masking import TRANSPARENT, Masker
-from work_pools.run_secrets import masker_for, masker_of, secrets_of
+from work_pools.run_secrets import masker_for, masker_of
+from work_pools.secrets_ahead import SecretsAhead
 from work_pools.timer import Timer
 from work_pools.verdicts import refused_state
 
@@ -49,18 +51,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An order that is prepared, and what its script must not say."""
+    """An order that is prepared."""
 
     version: int
+    #: Without its secrets: they are read just ahead of the start.
     order: AttemptOrder
-    masker: Masker
 
 
 class Starter:
     """From the timer to a running script."""
 
-    def __init__(self, equipment: Equipment, timer: Timer, live: LiveRuns) -> None:
+    def __init__(self, equipment: Equipment, timer: Timer, live: LiveRuns, secrets: SecretsAhead) -> None:
         self._equipment = equipment
+        self._secrets = secrets
         self._timer = timer
         self._live = live
         self._at_once = asyncio.Semaphore(STARTS_AT_ONCE)
@@ -76,6 +79,7 @@ class Starter:
         """Make ready what is claimed ahead; a failure shows at the start."""
         ref = AttemptRef(run.id, run.attempt)
         if ref not in self._prepared and run.id in self._timer:
+            self._secrets.expect(run)
             self._prepared[ref] = await self._make_ready(run, run.version, run.spec)
 
     async def start(self, ids: Sequence[UUID]) -> None:
@@ -104,25 +108,29 @@ class Starter:
 
     async def launch(self, run: HeldRun, version: int, spec: JobSpec, *, adopted: bool = False) -> None:
         """Start the script of an attempt that is marked as running, and watch it."""
-        ref, masker = AttemptRef(run.id, run.attempt), None
+        ref = AttemptRef(run.id, run.attempt)
+        masker: Masker | None = None
         if adopted:
             # Whoever adopts has sealed what was prepared.
             self._prepared.pop(ref, None)
-        async with self._at_once:
-            try:
-                ready = await self._ready(ref, run, version, spec)
-                masker = ready.masker
-                moment = await self._equipment.executor.start(ready.order)
-            except AlreadyStarted:
-                logger.info("%s has been started before; it is watched", ref)
-            # Whatever went wrong, the attempt is marked as running and must come to an end.
-            except Exception as error:
-                logger.exception("%s could not be started", ref)
-                if await self._ends_unstarted(LiveRun.of(run, spec, masker or TRANSPARENT, adopted=adopted), error):
-                    return
-            else:
-                self._started.append((run.id, run.attempt, moment))
-                self._any_started.set()
+        try:
+            # A store that thinks must not take a place from those who are ready.
+            secrets = await self._secrets.take(run, spec)
+            masker = masker_for(secrets.confidential)
+            async with self._at_once:
+                moment = await self._begin_script(ref, run, version, spec, secrets)
+        except AlreadyStarted:
+            logger.info("%s has been started before; it is watched", ref)
+            # With which values, only the store can tell.
+            masker = None
+        # Whatever went wrong, the attempt is marked as running and must come to an end.
+        except Exception as error:
+            logger.exception("%s could not be started", ref)
+            if await self._ends_unstarted(LiveRun.of(run, spec, masker or TRANSPARENT, adopted=adopted), error):
+                return
+        else:
+            self._started.append((run.id, run.attempt, moment))
+            self._any_started.set()
         if masker is None:
             masker = await masker_of(self._equipment, run, spec)
         self._live.watch(LiveRun.of(run, spec, masker, adopted=adopted))
@@ -131,10 +139,19 @@ class Starter:
         """Report an attempt that did not start, once it is certain that it never will."""
         if await self._equipment.executor.standing(live.ref) is not Standing.NEVER_STARTED:
             return False
+        self._prepared.pop(live.ref, None)
         text = f"The script could not be started: {error}"
         end = AttemptEnd(live.ref, EndCause.NOT_STARTED, None, self._equipment.now(), error=text)
         self._live.ended.put_nowait(EndedRun(live, end, None))
         return True
+
+    async def _begin_script(
+        self, ref: AttemptRef, run: HeldRun, version: int, spec: JobSpec, secrets: SecretValues
+    ) -> datetime:
+        ready = (await self._ready(ref, run, version, spec)).order
+        if secrets.env:
+            ready = replace(ready, env=environment(run, spec, secrets))
+        return await self._equipment.executor.start(ready)
 
     async def _ready(self, ref: AttemptRef, run: HeldRun, version: int, spec: JobSpec) -> Ready:
         prepared = self._prepared.pop(ref, None)
@@ -146,10 +163,9 @@ class Starter:
         return await self._make_ready(run, version, spec)
 
     async def _make_ready(self, run: HeldRun, version: int, spec: JobSpec) -> Ready:
-        secrets = await secrets_of(self._equipment, run, spec)
-        ready = order(run, spec, secrets, self._equipment.settings.stop_grace_seconds)
+        ready = order(run, spec, NO_SECRETS, self._equipment.settings.stop_grace_seconds)
         await self._equipment.executor.prepare(ready)
-        return Ready(version, ready, masker_for(secrets))
+        return Ready(version, ready)
 
     async def _decide(self, uow: UnitOfWork, ids: Sequence[UUID]) -> Outcome:
         now = self._equipment.now()
@@ -266,6 +282,7 @@ class Starter:
 
     async def _forget(self, execution_id: UUID) -> None:
         """Remove what was prepared for a run that does not start."""
+        self._secrets.forget(execution_id)
         for ref in [ref for ref in self._prepared if ref.execution_id == execution_id]:
             del self._prepared[ref]
             await until_done("Discarding what was prepared", partial(self._equipment.executor.discard, ref))

@@ -17,6 +17,7 @@ from uuid import uuid4
 from platform_api.db.engine import create_engine
 from platform_api.db.reports import SqlLeadership
 from platform_api.db.signals import PostgresSignals
+from platform_api.db.translation import translated
 from platform_api.db.unit_of_work import units_of_work
 from platform_api.log_store.archive import FolderArchive
 from platform_api.log_store.store import PostgresLogStore
@@ -26,6 +27,9 @@ from platform_api.ports.reports import Leadership
 from platform_api.ports.starts import WorkerName
 from platform_api.ports.unit_of_work import UnitOfWork
 from platform_api.production import Process, refuse_unfit
+from platform_api.secret_store.memory import forbid_core_files
+from platform_api.secret_store.opening import opened_store
+from platform_api.secret_store.reading import StoredSecrets
 from platform_api.settings import Settings
 from platform_api.ticks import CronTicks
 from work_pools.engine import Engine
@@ -51,19 +55,24 @@ async def equipped(settings: Settings, pool: str, name: str) -> AsyncIterator[tu
     if settings.database_url is None:
         raise RuntimeError("JOB_PLATFORM_DATABASE_URL is not set; `job-platform up` sets it for its embedded database.")
     url = settings.database_url.get_secret_value()
+    forbid_core_files()
     async with AsyncExitStack() as stack:
         engine = create_engine(url, pool_size=settings.database_pool_size, application_name="job-platform worker")
         stack.push_async_callback(engine.dispose)
+        uow = cast(Callable[[], AbstractAsyncContextManager[UnitOfWork]], units_of_work(engine))
+        secret_store = opened_store(settings)
+        stack.push_async_callback(secret_store.close)
         equipment = Equipment(
             worker=WorkerName(uuid4(), name),
             pool=pool,
-            uow=cast(Callable[[], AbstractAsyncContextManager[UnitOfWork]], units_of_work(engine)),
+            uow=uow,
             logs=PostgresLogStore(engine, FolderArchive(settings.archive_folder), settings.log_limits),
             signals=await stack.enter_async_context(PostgresSignals(url)),
             ticks=CronTicks(),
             executor=LocalExecutor(settings.runs_folder, isolation_of(settings), settings.log_limits),
             clock=SystemClock(),
             settings=settings,
+            secrets=StoredSecrets(translated(uow), secret_store),
         )
         yield equipment, SqlLeadership(engine)
 

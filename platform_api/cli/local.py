@@ -65,8 +65,10 @@ def serve_api(host: str, port: int, *, gated: bool) -> None:
     # Loaded by the application when it starts; here it loads while the migrations still run.
     import deployments.registrar  # noqa: F401
     from platform_api.main import create_app
+    from platform_api.secret_store.memory import forbid_core_files
 
     settings = Settings()
+    forbid_core_files()
     _log_with_time()
     _pass_gate(gated)
     _refuse_unfit(settings, "api")
@@ -110,8 +112,9 @@ def _refuse_unfit(settings: Settings, process: str) -> None:
 
 def _log_with_time() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    # A line per request to Prefect would drown everything else.
+    # A line per request to Prefect or Azure would drown everything else.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("azure").setLevel(logging.WARNING)
 
 
 def _pass_gate(gated: bool) -> None:

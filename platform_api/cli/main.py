@@ -63,6 +63,14 @@ def worker(pool: Pool = None, gate: Gate = False) -> None:
     work(pool, gated=gate)
 
 
+@app.command()
+def rotate_master_key() -> None:
+    """Put the secrets in the database under a new master key, while everything runs on; may be killed and repeated."""
+    from platform_api.cli.master_key import rotate_on_this_machine
+
+    raise typer.Exit(rotate_on_this_machine())
+
+
 audit = typer.Typer(help="The audit trail.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 

@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import func, select
+from sqlalchemy import and_, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from platform_api.db.schema import idempotency_keys
 from platform_api.domain.errors import Conflict
-from platform_api.ports.idempotency import KEPT_FOR, Answer, Earlier
+from platform_api.ports.idempotency import KEPT_FOR, UNANSWERED_FOR, Answer, Earlier
 
 
 class SqlIdempotencyKeys:
@@ -36,7 +36,12 @@ class SqlIdempotencyKeys:
             insert(idempotency_keys)
             .values(user_id=user_id, key=key, **fresh)
             .on_conflict_do_update(
-                index_elements=[row.user_id, row.key], set_=fresh, where=row.created_at < func.now() - KEPT_FOR
+                index_elements=[row.user_id, row.key],
+                set_=fresh,
+                where=or_(
+                    row.created_at < func.now() - KEPT_FOR,
+                    and_(row.status_code.is_(None), row.created_at < func.now() - UNANSWERED_FOR),
+                ),
             )
             .returning(row.key)
         )
@@ -47,6 +52,13 @@ class SqlIdempotencyKeys:
                 raise Conflict("The first request with this Idempotency-Key is still under way; try again.") from error
             raise
         return None if taken else await self._earlier(user_id, key)
+
+    async def release(self, user_id: UUID, key: str) -> None:
+        """Give back a key whose request took no effect."""
+        row = idempotency_keys.c
+        await self._connection.execute(
+            delete(idempotency_keys).where(row.user_id == user_id, row.key == key, row.status_code.is_(None))
+        )
 
     async def keep(self, user_id: UUID, key: str, request_hash: bytes, answer: Answer) -> None:
         """Store the answer to the request that holds the key."""

@@ -66,6 +66,7 @@ PRINCIPAL = (
     _viewed(_VIEWED.c.id).label("viewer_of"),
 )
 
+
 class SqlPeople:
     """``ports.people.People`` over one transaction."""
 

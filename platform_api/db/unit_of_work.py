@@ -27,6 +27,7 @@ from platform_api.db.people import SqlPeople
 from platform_api.db.personal_data import SqlPersonalData
 from platform_api.db.reports import SqlReports
 from platform_api.db.runs import SqlRuns
+from platform_api.db.secret_records import SqlSecretRecords
 from platform_api.db.sessions import SqlSessions
 from platform_api.db.sign_in import SqlSignIns
 from platform_api.db.starts import SqlStarts
@@ -52,6 +53,7 @@ from platform_api.ports.people import People
 from platform_api.ports.personal_data import PersonalData
 from platform_api.ports.reports import Reports
 from platform_api.ports.runs import Runs
+from platform_api.ports.secret_records import SecretRecords
 from platform_api.ports.sessions import Sessions
 from platform_api.ports.sign_in import SignIns
 from platform_api.ports.signals import Channel
@@ -91,6 +93,7 @@ class SqlUnitOfWork:
         self.sessions: Sessions = SqlSessions(connection)
         self.sign_ins: SignIns = SqlSignIns(connection)
         self.accounts: Accounts = SqlAccounts(connection)
+        self.secrets: SecretRecords = SqlSecretRecords(connection)
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners at commit."""

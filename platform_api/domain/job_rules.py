@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 from platform_api.domain.errors import FieldError
 from platform_api.domain.jobs import JobSpec
+from platform_api.domain.secret_records import faults_of_name
 
 LONGEST_NAME = 200
 LONGEST_DESCRIPTION = 10_000
 MOST_ARGUMENTS = 256
 LONGEST_ARGUMENT = 8 * 1024
 MOST_VARIABLES = 200
+MOST_SECRETS = 50
 LONGEST_VALUE = 32 * 1024
 #: The kernel takes about 2 MiB for arguments and environment together; the platform's own need room there too.
 LARGEST_ENVIRONMENT = 256 * 1024
@@ -72,8 +74,6 @@ def _source(spec: JobSpec) -> Iterator[FieldError]:
     for later in ("script_url", "git"):
         if getattr(spec, later) is not None:
             yield FieldError(later, "is not supported yet; give the script's text in `script`")
-    if spec.secrets:
-        yield FieldError("secrets", "are not supported yet; leave this empty")
 
 
 def _arguments(spec: JobSpec) -> Iterator[FieldError]:
@@ -101,6 +101,16 @@ def faults_of_environment(env: dict[str, str], field: str = "env") -> Iterator[F
 
 def _environment(spec: JobSpec) -> Iterator[FieldError]:
     yield from faults_of_environment(spec.env)
+
+
+def _secrets(spec: JobSpec) -> Iterator[FieldError]:
+    if len(spec.secrets) > MOST_SECRETS:
+        yield FieldError("secrets", f"must be at most {MOST_SECRETS}, not {len(spec.secrets)}")
+    yield from faults_of_environment(dict.fromkeys(spec.secrets, ""), "secrets")
+    for variable, name in spec.secrets.items():
+        if variable in spec.env:
+            yield FieldError(f"secrets.{variable}", "is in env, too; leave one of the two out")
+        yield from faults_of_name(name, f"secrets.{variable}")
 
 
 def _schedule(spec: JobSpec) -> Iterator[FieldError]:
@@ -173,6 +183,7 @@ RULES: tuple[Rule, ...] = (
     _source,
     _arguments,
     _environment,
+    _secrets,
     _schedule,
     _timeout,
     _retries,

@@ -1,4 +1,4 @@
-"""Brings the platform's database up to date and sees to the sample users of the embedded default."""
+"""Brings the platform's database up to date, and makes the master key and sample users of the embedded default."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from platform_api.db.engine import create_engine
 from platform_api.embedded.gate import wait_at_gate
 from platform_api.embedded.home import Home, write_private_json
 from platform_api.identity.sample_users import SampleCredential, ensure_sample_people
+from platform_api.secret_store.master_keys import KeyFile
 from platform_api.settings import Settings
 
 
@@ -22,6 +23,8 @@ def main() -> None:
         raise SystemExit("JOB_PLATFORM_DATABASE_URL is not set")
     url = settings.migration_url.get_secret_value()
     upgrade(url)
+    if settings.master_key is None and settings.key_vault_url is None:
+        KeyFile(settings.master_key_file).ensure()
     if settings.environment != "production":
         asyncio.run(_write_credentials(settings, url))
 

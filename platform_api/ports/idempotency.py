@@ -28,6 +28,10 @@ class Earlier:
     answer: Answer | None
 
 
+#: A request that has its key and no answer after so long was cut off.
+UNANSWERED_FOR = timedelta(minutes=2)
+
+
 class IdempotencyKeys(Protocol):
     """One row per person and key, in the transaction of the change that the request makes."""
 
@@ -36,6 +40,10 @@ class IdempotencyKeys(Protocol):
 
         A key that another open transaction is taking is waited for; raises ``Conflict`` when that takes too long.
         """
+        ...
+
+    async def release(self, user_id: UUID, key: str) -> None:
+        """Give back a key whose request took no effect."""
         ...
 
     async def keep(self, user_id: UUID, key: str, request_hash: bytes, answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Values of the secrets that jobs declare, as a worker asks for them."""
+"""Secrets: what is known of them, and their values as a worker asks for them."""
 
 from __future__ import annotations
 
@@ -22,25 +22,30 @@ class SecretValues:
 
     #: By the environment variable that is to hold the value.
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: Values that the same secrets had before; a script that was started with one of them may still print it.
-    former: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def confidential(self) -> frozenset[str]:
         """Every value that is to be masked."""
-        return self.former.union(self.env.values())
+        return frozenset(self.env.values())
 
 
 NO_SECRETS = SecretValues()
 
 
 class Secrets(Protocol):
-    """Where values come from."""
+    """Where a worker gets values from."""
 
-    async def values(self, job_id: UUID, declared: Mapping[str, str], since: datetime) -> SecretValues:
-        """The values of ``declared`` (environment variable: name of the secret), as the job may use them.
+    async def values(self, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
+        """The values of ``declared`` (environment variable: name of the secret), as the job may use them now.
 
-        ``former`` are all others that these secrets have had from ``since`` on. Raises ``SecretsUnavailable``.
+        Raises ``SecretsUnavailable``.
+        """
+        ...
+
+    async def to_mask(self, job_id: UUID, declared: Mapping[str, str], since: datetime) -> frozenset[str]:
+        """Every value that a script started after ``since`` may have got: deleted and replaced ones, too.
+
+        What the job may not use any more counts as well. Raises ``SecretsUnavailable``.
         """
         ...
 
@@ -58,10 +63,19 @@ class MemorySecrets:
             self._former.setdefault(name, set()).add(self._values[name])
         self._values[name] = value
 
-    async def values(self, job_id: UUID, declared: Mapping[str, str], since: datetime) -> SecretValues:
-        """See ``Secrets``. Nothing is known of the time of a change, so every former value counts."""
+    def delete(self, name: str) -> None:
+        """Take a secret away."""
+        self._former.setdefault(name, set()).add(self._values.pop(name))
+
+    async def values(self, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
+        """See ``Secrets``."""
         missing = sorted(name for name in declared.values() if name not in self._values)
         if missing:
             raise SecretsUnavailable(f"There is no secret {', '.join(missing)}")
-        env = {variable: self._values[name] for variable, name in declared.items()}
-        return SecretValues(env, frozenset().union(*(self._former.get(name, ()) for name in declared.values())))
+        return SecretValues({variable: self._values[name] for variable, name in declared.items()})
+
+    async def to_mask(self, job_id: UUID, declared: Mapping[str, str], since: datetime) -> frozenset[str]:
+        """See ``Secrets``. Nothing is known of the time of a change, so every former value counts."""
+        names = set(declared.values())
+        present = {self._values[name] for name in names if name in self._values}
+        return frozenset(present).union(*(self._former.get(name, ()) for name in names))

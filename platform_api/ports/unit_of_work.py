@@ -24,6 +24,7 @@ from platform_api.ports.people import People
 from platform_api.ports.personal_data import PersonalData
 from platform_api.ports.reports import Reports
 from platform_api.ports.runs import Runs
+from platform_api.ports.secret_records import SecretRecords
 from platform_api.ports.sessions import Sessions
 from platform_api.ports.sign_in import SignIns
 from platform_api.ports.signals import Channel
@@ -61,6 +62,7 @@ class UnitOfWork(Protocol):
     sessions: Sessions
     sign_ins: SignIns
     accounts: Accounts
+    secrets: SecretRecords
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners when (and only if) the transaction commits."""

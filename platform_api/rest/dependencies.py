@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any, TypeVar, cast
@@ -28,6 +30,9 @@ from rbac.principal import Principal
 
 _LONGEST_KEY = 255
 _LONGEST_USER_AGENT = 500
+
+#: Without a common one, a repeat that reaches another process is refused rather than answered.
+_OWN_PEPPER = os.urandom(32)
 
 Result = TypeVar("Result")
 
@@ -151,9 +156,14 @@ def _checked(key: str) -> str:
 
 
 async def _request_hash(request: Request) -> bytes:
-    """What makes two requests the same: method, address and body."""
+    """What makes two requests the same: method, address and body.
+
+    A body may hold a secret's value, and a plain digest of a guessable one could be guessed: it is keyed.
+    """
     head = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    return hashlib.sha256(head + await request.body()).digest()
+    pepper = services(request).settings.api_key_pepper
+    key = b"idempotency:" + (pepper.get_secret_value().encode() if pepper else _OWN_PEPPER)
+    return hmac.new(key, head + await request.body(), hashlib.sha256).digest()
 
 
 def _answer(response: Response) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from platform_api.domain.errors import FieldError, InvalidContent, LimitReached, StaleVersion
@@ -15,14 +16,17 @@ from platform_api.use_cases.services import Services
 QUOTA_RETRY_SECONDS = 3600
 
 
-def check(services: Services, draft: JobDraft, present: Job | None = None) -> None:
-    """Raise ``InvalidContent`` with every fault; ``present`` is the job that the draft changes."""
+def check(services: Services, draft: JobDraft, present: Job | None = None, found: Sequence[FieldError] = ()) -> None:
+    """Raise ``InvalidContent`` with every fault; ``present`` is the job that the draft changes.
+
+    ``found``: what only the database knew to be wrong (``job_secrets``).
+    """
     calendar = services.ticks.check(draft.spec, services.clock.now())
     if present is not None and present.spec.run_at == draft.spec.run_at:
         # A job that ran once keeps its moment when something else about it is changed.
         calendar = [fault for fault in calendar if fault.field != "run_at"]
     told = {_top(fault) for fault in draft.faults}
-    further = [fault for fault in [*faults_of(draft.spec), *calendar] if _top(fault) not in told]
+    further = [fault for fault in [*faults_of(draft.spec), *calendar, *found] if _top(fault) not in told]
     faults = [*draft.faults, *further, *_contradicted(draft, present)]
     if faults:
         raise InvalidContent(list(dict.fromkeys(faults)))

@@ -24,6 +24,7 @@ from platform_api.use_cases.caller import Caller
 from platform_api.use_cases.guard import guarded, remember, require
 from platform_api.use_cases.job_access import load_job, subject_of
 from platform_api.use_cases.job_checks import check, check_match, check_quota
+from platform_api.use_cases.job_secrets import secret_faults, secret_faults_for
 from platform_api.use_cases.ownership import Wish, hand_over
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import sync_job
@@ -72,7 +73,7 @@ async def create(services: Services, caller: Caller, draft: JobDraft) -> JobView
     """Store a new job of the caller's; Prefect follows."""
     async with guarded(services, caller) as uow:
         require(caller, Permission.JOB_CREATE, Subject("job", None, draft.spec.name))
-        check(services, draft)
+        check(services, draft, found=await secret_faults_for(uow, draft.spec, caller))
         job = await _add(uow, services, caller, draft.spec, draft.status or JobStatus.ACTIVE, "created")
         await record(uow, caller, Action.JOB_CREATED, subject_of(job), new=facts(job))
         await remember(uow, caller, view(services, job))
@@ -81,9 +82,9 @@ async def create(services: Services, caller: Caller, draft: JobDraft) -> JobView
 
 async def validate(services: Services, caller: Caller, draft: JobDraft) -> DryRun:
     """Say what is wrong with a draft, or when it would run."""
-    async with guarded(services, caller):
+    async with guarded(services, caller) as uow:
         require(caller, Permission.JOB_VALIDATE, Subject("job", None, draft.spec.name))
-    check(services, draft)
+        check(services, draft, found=await secret_faults_for(uow, draft.spec, caller))
     spec = draft.spec
     words = services.ticks.describe(spec.schedule, spec.timezone) if spec.schedule else None
     return DryRun(next_ticks(services, spec, 5), words)
@@ -121,10 +122,11 @@ async def edit(
         job = await load_job(uow, caller, Permission.JOB_EDIT, job_id, lock=True)
         draft = draft_for(job)
         check_match(job, if_match, draft.version)
-        check(services, draft, job)
         before = job
         if wish is not None:
             job = await hand_over(uow, services, caller, job, wish)
+        # Of a job that was handed over, the new owner must be allowed to use the secrets.
+        check(services, draft, job, await secret_faults(uow, draft.spec, job))
         # A job that was handed over may have been switched off thereby.
         status = draft.status if draft.status not in (None, before.status) else job.status
         if draft.spec == job.spec and status is job.status:
@@ -171,7 +173,7 @@ async def clone(
         require(caller, Permission.JOB_CREATE, subject_of(source))
         wanted = name if name is not None else await _copy_name(uow, caller, source.name)
         draft = JobDraft(replace(source.spec, name=wanted))
-        check(services, draft, source)
+        check(services, draft, source, await secret_faults_for(uow, draft.spec, caller))
         copy = await _add(uow, services, caller, draft.spec, status, f"cloned from {source.id}")
         origin = {"cloned_from": str(source.id)}
         await record(uow, caller, Action.JOB_CLONED, subject_of(copy), new=facts(copy) | origin)

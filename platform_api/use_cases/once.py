@@ -47,6 +47,10 @@ class Once:
             raise Conflict("The first request with this Idempotency-Key is still under way; try again.")
         raise AnsweredBefore(earlier.answer)
 
+    async def release(self, uow: UnitOfWork, principal: Principal) -> None:
+        """Give the key back: the request took no effect, and the same one may try again."""
+        await uow.idempotency.release(principal.user_id, self.key)
+
     async def keep(self, uow: UnitOfWork, principal: Principal, result: Any) -> None:
         """Store the answer that ``result`` becomes."""
         await uow.idempotency.keep(principal.user_id, self.key, self.request_hash, self.render(result))

@@ -12,6 +12,7 @@ from platform_api.ports.identity import IdentityProvider
 from platform_api.ports.logs import LogStore
 from platform_api.ports.orchestrator import Orchestrator
 from platform_api.ports.rate_limits import RateLimits
+from platform_api.ports.secret_store import NoSecretStore, SecretStore
 from platform_api.ports.signals import Signals
 from platform_api.ports.ticks import Ticks
 from platform_api.ports.unit_of_work import UnitOfWork
@@ -37,3 +38,4 @@ class Services:
     loopback: LoopbackProvider | None = None
     #: Uses of API keys that are still to be written.
     key_uses: KeyUses = field(default_factory=KeyUses)
+    secret_store: SecretStore = field(default_factory=NoSecretStore)

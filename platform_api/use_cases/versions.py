@@ -17,6 +17,7 @@ from platform_api.use_cases.caller import Caller
 from platform_api.use_cases.guard import guarded, not_found, remember
 from platform_api.use_cases.job_access import load_job, subject_of
 from platform_api.use_cases.job_checks import check, check_match
+from platform_api.use_cases.job_secrets import secret_faults
 from platform_api.use_cases.jobs import JobView, facts, followed, view
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.trail import record
@@ -67,7 +68,7 @@ async def rollback(
         job = await load_job(uow, caller, Permission.JOB_ROLLBACK, job_id, lock=True)
         check_match(job, if_match)
         earlier = await _version(uow, job_id, version)
-        check(services, JobDraft(earlier.spec), job)
+        check(services, JobDraft(earlier.spec), job, await secret_faults(uow, earlier.spec, job))
         change = f"rolled back to version {version}"
         changed = await uow.jobs.save(job, earlier.spec, job.status, caller.principal.user_id, change)
         await record(

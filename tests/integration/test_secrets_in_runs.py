@@ -164,6 +164,24 @@ async def test_a_job_whose_secret_does_not_exist_fails_and_says_which(room: Room
     assert execution["error_message"] == "The script could not be started: There is no secret no-such-token"
 
 
+async def test_whoever_adopts_a_script_masks_a_secret_that_was_deleted_since(room: Room) -> None:
+    first = await real_worker(room)
+    go = room.home / "go"
+    script = f'echo began; until [ -e {go} ]; do sleep 0.02; done; echo "$PASSWORD"'
+    run = await room.run_by_hand(await room.job(script, secrets={"PASSWORD": "password"}))
+
+    async def began() -> bool:
+        return "began" in await log_of(first, run)
+
+    await until(began)
+    await first.die()
+    room.secrets.delete("password")
+    second = await real_worker(room)
+    go.touch()
+    await room.until_status(run, "success", seconds=30)
+    assert await log_of(second, run) == "began\n****aple\n"
+
+
 async def test_a_script_without_secrets_logs_byte_for_byte(room: Room) -> None:
     worker = await real_worker(room)
     script = "printf 'a\\0b\\377\\033[31mred\\n\\n****\\nno newline'"

@@ -20,7 +20,7 @@ def test_the_command_loads_nothing_heavy_before_it_is_asked_to() -> None:
     assert loaded.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["up", "demo", "migrate", "api", "worker"])
+@pytest.mark.parametrize("command", ["up", "demo", "migrate", "api", "worker", "rotate-master-key"])
 def test_every_local_command_explains_itself(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"])
     assert result.exit_code == 0

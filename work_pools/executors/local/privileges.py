@@ -12,6 +12,8 @@ from work_pools.executors.local.orders import Order
 _OPEN_FILES = 1024
 #: Between the number of processes that ends a script and the one that the kernel refuses: the end needs a cause.
 _SPARE_PROCESSES = 32
+#: No file, and where the kernel hands cores to a program, not that either: it takes 1, but not 0, for "never".
+_NO_CORE_FILE = 1
 #: Memory that is reserved costs nothing; this bounds how far a script gets between two looks at it.
 _RESERVED_PER_USED, _RESERVED_AT_LEAST = 2, 512 << 20
 
@@ -21,9 +23,9 @@ def limit(isolation: Isolation, order: Order) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # The worker's own soft limit is far higher; programs that use select() break with it.
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, _OPEN_FILES), hard))
+    _lower(resource.RLIMIT_CORE, _NO_CORE_FILE)
     if isolation == Isolation.off():
         return
-    _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, isolation.disk_bytes)
     if isolation.has_users:
         _lower(resource.RLIMIT_NPROC, isolation.processes + _SPARE_PROCESSES)

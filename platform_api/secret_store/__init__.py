@@ -1,0 +1,1 @@
+"""The only room that holds secret values: sealed in our database, or in Azure Key Vault."""
