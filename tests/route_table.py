@@ -28,6 +28,13 @@ RUN = "/api/v1/executions/{done}"
 LETTER = "/api/v1/dead-letters/{failed}"
 USER = "/api/v1/users/{user_id}"
 TEAM = "/api/v1/teams/{empty_team}"
+KEY = "/api/v1/api-keys/{key}"
+SECRET = "/api/v1/secrets/{secret}?scope=own&owner=maya@example.com"
+
+
+def a_secret(name: str) -> dict[str, Any]:
+    """A body for ``POST /secrets``."""
+    return {"name": name.replace(" ", "-"), "value": "correct horse", "scope": "own"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,17 @@ ROWS: tuple[Row, ...] = (
     Row("PUT", TEAM, P.TEAM_EDIT, A.TEAM_UPDATED, "200 403 403 403 403 401 401 403", {"name": "newer"}),
     Row("DELETE", TEAM, P.TEAM_EDIT, A.TEAM_DELETED, "204 403 403 403 403 401 401 403"),
     Row("GET", "/api/v1/audit-logs", P.AUDIT_VIEW, None, "200 403 403 403 403 401 401 403"),
+    Row("GET", "/api/v1/audit-logs/verify", P.AUDIT_VERIFY, None, "200 403 403 403 403 401 401 403"),
+    Row("GET", "/api/v1/api-keys", P.KEY_LIST, None, "200 200 200 200 200 401 401 403"),
+    Row("POST", "/api/v1/api-keys", P.KEY_CREATE, A.KEY_CREATED, "201 201 201 201 201 401 401 403", {"name": "ci"}),
+    Row("GET", KEY, P.KEY_VIEW, None, "200 200 404 404 404 401 401 403"),
+    Row("POST", f"{KEY}/rotate", P.KEY_ROTATE, A.KEY_ROTATED, "201 201 404 404 404 401 401 403"),
+    Row("DELETE", KEY, P.KEY_REVOKE, A.KEY_REVOKED, "204 204 404 404 404 401 401 403"),
+    Row("GET", "/api/v1/secrets", P.SECRET_LIST, None, "200 200 200 403 200 401 401 403"),
+    Row("POST", "/api/v1/secrets", P.SECRET_CREATE, A.SECRET_CREATED, "201 201 201 403 201 401 401 403", a_secret),
+    Row("GET", SECRET, P.SECRET_VIEW, None, "200 200 404 404 404 401 401 403"),
+    Row("PUT", SECRET, P.SECRET_EDIT, A.SECRET_UPDATED, "200 200 404 404 404 401 401 403", {"value": "another one"}),
+    Row("DELETE", SECRET, P.SECRET_DELETE, A.SECRET_DELETED, "204 204 404 404 404 401 401 403"),
 )
 
 #: Routes that ask nobody who they are, and why that is right.
@@ -131,4 +149,13 @@ OPEN: dict[str, str] = {
     "/api/docs/swagger-ui.css": "a static file",
     "/api/docs/swagger-ui-bundle.js": "a static file",
     "/api/docs/favicon-32x32.png": "a static file",
+    "/login": "begins the sign-in",
+    "/login/style.css": "a static file",
+    "/auth/callback": "where the identity provider sends people back to; trusts what it can check alone",
+    "/logout": "ends the session that the browser has, if it has one",
+    "/loopback-idp/.well-known/openid-configuration": "the embedded default's identity provider, on loopback only",
+    "/loopback-idp/jwks": "its public keys",
+    "/loopback-idp/authorize": "its page with a button per sample user",
+    "/loopback-idp/token": "takes a code that it has given out, with the proof that belongs to it",
+    "/loopback-idp/logout": "has no session to end",
 }

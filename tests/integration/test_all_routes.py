@@ -15,14 +15,14 @@ from sqlalchemy import insert, select
 from starlette.routing import BaseRoute, Match
 
 from platform_api.audit.actions import Action
-from platform_api.db.schema import api_keys, audit_log, executions, jobs, teams, users
+from platform_api.db.schema import api_keys, audit_log, executions, jobs, secrets, teams, users
 from platform_api.identity.api_keys import new_key
 from platform_api.main import create_app
 from rbac.permissions import Permission
 from rbac.scopes import SCOPE_OF, Scope
 from tests.cast import Actor, Cast, settings_for_tests
 from tests.history import a_job, an_execution_of
-from tests.route_table import OPEN, ROWS, Row
+from tests.route_table import OPEN, ROWS, Row, a_secret
 
 NAMES = [f"{row.method} {row.address}" for row in ROWS]
 
@@ -130,6 +130,13 @@ class Things:
             await connection.execute(insert(users).values(**row, team_id=devops))
         return UUID(str(row["id"]))
 
+    async def _key(self) -> UUID:
+        return UUID((await self.cast.maya.post("/api-keys", {"name": "ci"})).json()["id"])
+
+    async def _secret(self) -> str:
+        answer = await self.cast.maya.post("/secrets", a_secret(f"secret-{uuid4()}"))
+        return str(answer.json()["name"])
+
     async def _empty_team(self) -> UUID:
         return UUID((await self.cast.admin.post("/teams", {"name": f"team {uuid4()}"})).json()["id"])
 
@@ -172,6 +179,7 @@ async def state(cast: Cast) -> list[Any]:
             select(executions).order_by(executions.c.id),
             select(users).order_by(users.c.id),
             select(teams).order_by(teams.c.id),
+            select(secrets).order_by(secrets.c.id),
         )
         return [[tuple(row) for row in await connection.execute(query)] for query in tables]
 
