@@ -51,6 +51,11 @@ class Row:
     body: Any = None
 
     @property
+    def is_api(self) -> bool:
+        """Whether it takes keys; a page takes sessions."""
+        return self.address.startswith("/api/")
+
+    @property
     def expected(self) -> dict[str, int]:
         """The status that each person gets."""
         columns = zip(WHO, self.statuses.split(), strict=True)
@@ -122,6 +127,7 @@ ROWS: tuple[Row, ...] = (
     Row("PUT", TEAM, P.TEAM_EDIT, A.TEAM_UPDATED, "200 403 403 403 403 401 401 403", {"name": "newer"}),
     Row("DELETE", TEAM, P.TEAM_EDIT, A.TEAM_DELETED, "204 403 403 403 403 401 401 403"),
     Row("GET", "/api/v1/audit-logs", P.AUDIT_VIEW, None, "200 403 403 403 403 401 401 403"),
+    Row("POST", "/logout", P.PROFILE_VIEW, A.SIGNED_OUT, "303 303 303 303 303 303 303 -"),
     Row("GET", "/api/v1/audit-logs/verify", P.AUDIT_VERIFY, None, "200 403 403 403 403 401 401 403"),
     Row("GET", "/api/v1/api-keys", P.KEY_LIST, None, "200 200 200 200 200 401 401 403"),
     Row("POST", "/api/v1/api-keys", P.KEY_CREATE, A.KEY_CREATED, "201 201 201 201 201 401 401 403", {"name": "ci"}),
@@ -152,10 +158,10 @@ OPEN: dict[str, str] = {
     "/login": "begins the sign-in",
     "/login/style.css": "a static file",
     "/auth/callback": "where the identity provider sends people back to; trusts what it can check alone",
-    "/logout": "ends the session that the browser has, if it has one",
+    "/logout": "says that the session is over",
     "/loopback-idp/.well-known/openid-configuration": "the embedded default's identity provider, on loopback only",
     "/loopback-idp/jwks": "its public keys",
     "/loopback-idp/authorize": "its page with a button per sample user",
     "/loopback-idp/token": "takes a code that it has given out, with the proof that belongs to it",
-    "/loopback-idp/logout": "has no session to end",
+    "/loopback-idp/end-session": "has no session to end",
 }

@@ -46,7 +46,8 @@ class SqlAccounts:
 
     async def refresh(self, user_id: UUID, issuer: str, profile: Profile, claims_at: datetime) -> None:
         """Write what the provider says now."""
-        await self._connection.execute(update(users).where(users.c.id == user_id).values(**_columns(profile)))
+        values = {**_columns(profile), "version": users.c.version + 1}
+        await self._connection.execute(update(users).where(users.c.id == user_id).values(values))
         mine = and_(identities.c.user_id == user_id, identities.c.issuer == issuer)
         await self._connection.execute(update(identities).where(mine).values(claims_at=claims_at))
 

@@ -13,7 +13,6 @@ Templates send ``csrf_token(request)`` as the form field ``CSRF_FIELD``; scripts
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Any, cast
 from urllib.parse import quote, urlsplit
 
@@ -22,6 +21,8 @@ from fastapi import APIRouter, Depends, Request
 from platform_api.audit.actions import Action
 from platform_api.domain.errors import NotAllowed
 from platform_api.domain.executions import TriggeredBy
+from platform_api.doors.client_address import client_address
+from platform_api.doors.rate_limits import counted, within_limits
 from platform_api.identity.sessions import csrf_token_holds, csrf_token_of
 from platform_api.settings import Settings
 from platform_api.use_cases.caller import Caller
@@ -79,10 +80,12 @@ async def signed_in(request: Request) -> Caller:
     known = getattr(request.state, "caller", None)
     if isinstance(known, Caller):
         return known
-    token = session_token(request)
-    principal = await resume(services(request), token) if token else None
+    async with counted(request, address(request)):
+        token = session_token(request)
+        principal = await resume(services(request), token) if token else None
     if principal is None:
         raise SignInNeeded(_address_to_come_back_to(request))
+    await within_limits(request, principal, page=True)
     request.state.caller = caller = Caller(
         principal, request.state.request_id, address(request), user_agent(request), via=TriggeredBy.MANUAL
     )
@@ -108,6 +111,12 @@ async def protected(request: Request) -> None:
         raise Forged("This request came from another site.")
     if not csrf_token_holds(session_token(request) or "", await _given_csrf_token(request)):
         raise Forged("This form is out of date: load the page again and repeat what you did.")
+
+
+async def counted_by_address(request: Request) -> None:
+    """For a page that asks nobody who they are: what comes from one address is limited all the same."""
+    async with counted(request, address(request)):
+        return
 
 
 def pages(**options: Any) -> APIRouter:
@@ -138,10 +147,7 @@ CallerDependency = Annotated[Caller, Depends(signed_in)]
 
 def address(request: Request) -> str | None:
     """Where the request comes from, in the form that the trail stores; a unix socket has none."""
-    try:
-        return str(ipaddress.ip_address((request.client.host if request.client else "").partition("%")[0]))
-    except ValueError:
-        return None
+    return client_address(request, services(request).settings)
 
 
 def user_agent(request: Request) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from platform_api.audit.actions import Action
@@ -24,6 +24,7 @@ from platform_api.web.session import (
     ServicesDependency,
     address,
     cookie_name,
+    counted_by_address,
     is_https,
     login_address,
     page,
@@ -41,13 +42,15 @@ session_router = pages()
 
 LONGEST_NEXT = 2000
 
+_COUNTED = [Depends(counted_by_address)]
+
 _UNDER_WAY = "job_platform_sign_in"
 
 #: They would lead into a circle.
 _NOT_NEXT = ("/login", "/logout", "/auth/")
 
 
-@router.get("/login")
+@router.get("/login", dependencies=_COUNTED)
 async def login(
     request: Request, services: ServicesDependency, given: Annotated[str, Query(alias="next")] = "/"
 ) -> Response:
@@ -68,7 +71,7 @@ async def login(
     return answer
 
 
-@router.get("/auth/callback")
+@router.get("/auth/callback", dependencies=_COUNTED)
 async def callback(request: Request, services: ServicesDependency) -> Response:
     """Back from the provider: a new session, or the reason why there is none."""
     under_way = request.cookies.get(cookie_name(services.settings, _UNDER_WAY))

@@ -15,9 +15,11 @@ from sqlalchemy import insert, select
 from starlette.routing import BaseRoute, Match
 
 from platform_api.audit.actions import Action
-from platform_api.db.schema import api_keys, audit_log, executions, jobs, secrets, teams, users
+from platform_api.db.schema import api_keys, audit_log, executions, jobs, secrets, sessions, teams, users
 from platform_api.identity.api_keys import new_key
+from platform_api.identity.sessions import csrf_token_of, hash_token, new_token
 from platform_api.main import create_app
+from platform_api.web.session import CSRF_HEADER
 from rbac.permissions import Permission
 from rbac.scopes import SCOPE_OF, Scope
 from tests.cast import Actor, Cast, settings_for_tests
@@ -166,9 +168,29 @@ async def attempt(cast: Cast, row: Row, who: str, address: str) -> Response:
     """One try at the address, with the credentials that its kind of route takes."""
     person = await actor(cast, who, row.permission)
     body = row.body(name=f"by {who}") if callable(row.body) else row.body
+    if not row.is_api:
+        return await at_a_page(cast, row, who, person.email, address)
     headers = {"X-API-Key": person.key} if person.key else {}
     sent = {"json": body} if body is not None else {}
     return await person.client.request(row.method, address, headers=headers, **sent)
+
+
+async def at_a_page(cast: Cast, row: Row, who: str, email: str, address: str) -> Response:
+    """The same with a session in the place of a key, and the session's anti-forgery token with what changes."""
+    token = None if who in ("stranger", "expired") else await new_session(cast, email)
+    headers = {"Cookie": f"job_platform_session={token}", CSRF_HEADER: csrf_token_of(token)} if token else {}
+    sent = {"data": row.body} if row.body is not None else {}
+    return await cast.maya.client.request(row.method, address, headers=headers, **sent)
+
+
+async def new_session(cast: Cast, email: str) -> str:
+    """A session of that person's, as sign-in makes it."""
+    token, now = new_token(), datetime.now(UTC)
+    user_id = select(users.c.id).where(users.c.email == email).scalar_subquery()
+    row = {"token_hash": hash_token(token), "created_at": now, "expires_at": now + timedelta(hours=1)}
+    async with cast.engine.begin() as connection:
+        await connection.execute(insert(sessions).values(**row, user_id=user_id))
+    return token
 
 
 async def state(cast: Cast) -> list[Any]:
@@ -203,7 +225,9 @@ async def test_everybody_gets_what_the_table_says(cast: Cast, row: Row) -> None:
     # Without any credential there is nobody to name; each other refusal is in the trail.
     policy_said_no = sum(row.expected[who] in (403, 404) for who in refused)
     assert sum(entry == ("access.denied", "denied") for entry in recorded) == policy_said_no
-    assert sum(entry == ("authentication.failed", "denied") for entry in recorded) == refused.count("expired")
+    assert sum(entry == ("authentication.failed", "denied") for entry in recorded) == row.is_api * refused.count(
+        "expired"
+    )
     for who in (who for who in row.expected if who not in refused):
         told = len(await entries(cast))
         answer = await attempt(cast, row, who, await things.address(row))
