@@ -81,9 +81,8 @@ async def _compare(name: str, engine: AsyncEngine, write: Write, rounds: int, wr
                 await connection.execute(text(f"ALTER TABLE audit_log {state} TRIGGER audit_log_link"))
             seen.append(await _rate(write, writers, count))
     without, chained = (percentile(seen, 0.5) for seen in rates.values())
-    print(
-        f"{name}, {writers} writers: {without:.0f}/s without the chain, {chained:.0f}/s with it: {chained / without:.2f}"
-    )
+    found = f"{without:.0f}/s without the chain, {chained:.0f}/s with it: {chained / without:.2f}"
+    print(f"{name}, {writers} writers: {found}")
 
 
 async def _rate(write: Write, writers: int, count: int) -> float:
