@@ -11,6 +11,7 @@ MEASUREMENTS = (
     "bench.minute",
     "bench.adoption",
     "bench.agenda",
+    "bench.audit",
     "bench.lists",
     "bench.logs",
     "bench.masking",

@@ -20,29 +20,57 @@ DETAILS = "jsonb_build_array(e.reason, e.changes)::text"
 FIXED = """jsonb_build_array(1, {seq}, e.id, to_char(e.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'),
     e.actor_id, e.action, e.outcome, e.resource_type, e.resource_id, e.request_id)::text"""
 
-#: Appends the link of entry ``e``. The head's row is the lock: whoever commits next waits for this commit, and then
-#: sees its head.
-LINK = f"""
-CREATE FUNCTION audit_link(e audit_log) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+#: The link of entry ``e`` behind the one whose hash is ``before``.
+MAKE_LINK = f"""
+CREATE FUNCTION audit_make_link(e audit_log, place bigint, before bytea) RETURNS audit_chain LANGUAGE plpgsql STABLE
 SET search_path = {{schema}}, pg_temp AS $$
 DECLARE
-  actor bytea := sha256(e.actor_salt || convert_to({ACTOR}, 'UTF8'));
-  name bytea := sha256(e.name_salt || convert_to({NAME}, 'UTF8'));
-  details bytea := sha256(e.details_salt || convert_to({DETAILS}, 'UTF8'));
-  head audit_head;
-  link bytea;
+  made audit_chain;
 BEGIN
-  IF actor IS NULL OR name IS NULL OR details IS NULL THEN
-    RAISE EXCEPTION 'An entry of the audit trail comes with its salts' USING ERRCODE = 'restrict_violation';
-  END IF;
-  SELECT * INTO STRICT head FROM audit_head FOR UPDATE;
-  head.seq := head.seq + 1;
-  link := sha256(head.hash || actor || name || details || convert_to({FIXED.format(seq="head.seq")}, 'UTF8'));
-  UPDATE audit_head SET seq = head.seq, entry_id = e.id, hash = link;
-  INSERT INTO audit_chain (seq, entry_id, actor_digest, name_digest, details_digest, hash)
-    VALUES (head.seq, e.id, actor, name, details, link);
+  made.seq := place;
+  made.entry_id := e.id;
+  made.actor_digest := sha256(e.actor_salt || convert_to({ACTOR}, 'UTF8'));
+  made.name_digest := sha256(e.name_salt || convert_to({NAME}, 'UTF8'));
+  made.details_digest := sha256(e.details_salt || convert_to({DETAILS}, 'UTF8'));
+  made.hash := sha256(before || made.actor_digest || made.name_digest || made.details_digest
+    || convert_to({FIXED.format(seq="place")}, 'UTF8'));
+  RETURN made;
 END $$
-"""  # noqa: S608 - made of the constants above
+"""
+
+#: Appends the link of an entry. The head's row is the lock: whoever commits next waits for this commit, and then sees
+#: its head. (An entry without its salts fails here: a digest may not be null.)
+LINK = """
+CREATE FUNCTION audit_link(e audit_log) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {schema}, pg_temp AS $$
+DECLARE
+  head audit_head;
+  made audit_chain;
+BEGIN
+  SELECT * INTO STRICT head FROM audit_head FOR UPDATE;
+  made := audit_make_link(e, head.seq + 1, head.hash);
+  INSERT INTO audit_chain VALUES (made.*);
+  UPDATE audit_head SET seq = made.seq, entry_id = made.entry_id, hash = made.hash;
+END $$
+"""
+
+#: Entries from before the chain, in the order of their ids. The head is written once: a row that is updated for every
+#: entry of one transaction leaves as many versions, and each update looks at them all.
+LINK_WHAT_IS_THERE = """
+DO $$
+DECLARE
+  e audit_log;
+  made audit_chain;
+BEGIN
+  made.seq := 0;
+  made.hash := decode(repeat('00', 32), 'hex');
+  FOR e IN SELECT * FROM audit_log ORDER BY id LOOP
+    made := audit_make_link(e, made.seq + 1, made.hash);
+    INSERT INTO audit_chain VALUES (made.*);
+  END LOOP;
+  INSERT INTO audit_head (id, seq, entry_id, hash) VALUES (1, made.seq, made.entry_id, made.hash);
+END $$
+"""
 
 ON_COMMIT = """
 CREATE FUNCTION audit_on_commit() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -193,6 +221,17 @@ TRIGGERS = (
     "CREATE TRIGGER audit_seals_change BEFORE UPDATE OR DELETE ON audit_seals"
     " FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
 )
+FUNCTIONS = (
+    MAKE_LINK,
+    LINK,
+    ON_COMMIT,
+    REFUSE,
+    ERASE_ONLY,
+    SEALED_ENTRIES_ONLY,
+    SEALED_LINKS_ONLY,
+    PSEUDONYMISE,
+    REMOVE_MONTH,
+)
 TABLES = ("audit_log", "audit_chain", "audit_head", "audit_seals")
 
 
@@ -204,8 +243,7 @@ def upgrade() -> None:
         op.add_column("audit_log", sa.Column(name, sa.LargeBinary(), server_default=default, nullable=True))
     _create_tables()
     _create_functions()
-    op.execute("INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, decode(repeat('00', 32), 'hex'))")
-    _link_what_is_there()
+    op.execute(sa.text(_escaped(LINK_WHAT_IS_THERE)))
     for trigger in TRIGGERS:
         op.execute(trigger)
     for table in TABLES:
@@ -254,9 +292,7 @@ def _create_tables() -> None:
 
 def _create_functions() -> None:
     schema = op.get_bind().execute(sa.text("SELECT quote_ident(current_schema())")).scalar_one()
-    for function in (LINK, ON_COMMIT, REFUSE, ERASE_ONLY, SEALED_ENTRIES_ONLY, SEALED_LINKS_ONLY):
-        op.execute(sa.text(_escaped(function.format(schema=schema))))
-    for function in (PSEUDONYMISE, REMOVE_MONTH):
+    for function in FUNCTIONS:
         op.execute(sa.text(_escaped(function.format(schema=schema))))
     # Everybody may call a new function unless this is taken back; who may is said in `migrations.grants`.
     for name in ("audit_link(audit_log)", "audit_pseudonymise(uuid, text)", "audit_remove_month(integer)"):
@@ -266,16 +302,3 @@ def _create_functions() -> None:
 def _escaped(function: str) -> str:
     """A colon that is not SQLAlchemy's sign of a parameter."""
     return function.replace(":", r"\:")
-
-
-def _link_what_is_there() -> None:
-    """Entries from before the chain, in the order of their ids."""
-    op.execute(
-        sa.text(
-            _escaped("""
-            DO $$ DECLARE e audit_log; BEGIN
-              FOR e IN SELECT * FROM audit_log ORDER BY id LOOP PERFORM audit_link(e); END LOOP;
-            END $$
-            """)
-        )
-    )

@@ -29,6 +29,7 @@ class Action(StrEnum):
     SECRET_CREATED = "secret.created"  # noqa: S105 - the name of an action
     SECRET_UPDATED = "secret.updated"  # noqa: S105
     SECRET_DELETED = "secret.deleted"  # noqa: S105
+    SETTINGS_CHANGED = "settings.changed"
     KEY_CREATED = "key.created"
     KEY_ROTATED = "key.rotated"
     KEY_REVOKED = "key.revoked"

@@ -12,6 +12,7 @@ from platform_api.ports.audit_chain import Seal
 from platform_api.ports.unit_of_work import UnitOfWork
 from platform_api.use_cases.audit_chain import examine
 from platform_api.use_cases.services import Services
+from platform_api.use_cases.settings_trail import record_settings
 
 #: Whether a month is due costs one row; most rounds end there.
 ROUND_SECONDS = 3600.0
@@ -20,9 +21,16 @@ logger = logging.getLogger(__name__)
 
 
 async def retain_forever(services: Services) -> None:
-    """Do what is due, and note the head of the chain in the log, for as long as the process lives."""
+    """Do what is due, and note the head of the chain in the log, for as long as the process lives.
+
+    First of all, and once, the settings that it lives by.
+    """
+    noted = False
     while True:
         try:
+            if not noted:
+                await record_settings(services)
+                noted = True
             await remove_past_months(services)
             await _note_head(services)
         except Exception:

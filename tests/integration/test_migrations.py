@@ -38,12 +38,12 @@ def test_entries_from_before_the_chain_are_linked_by_its_migration(postgres_clus
     with psycopg.connect(url) as connection:
         connection.execute(
             "INSERT INTO audit_log (actor_email, action, outcome, resource_type, changes)"
-            """ SELECT 'maya@example.com', 'job.run', 'allowed', 'job', '{"a": 1}' FROM generate_series(1, 500)"""
+            """ SELECT 'maya@example.com', 'job.run', 'allowed', 'job', '{"a": 1}' FROM generate_series(1, 20000)"""
         )
     upgrade(url)
-    assert asyncio.run(_verdict(url)) == (True, 500)
+    assert asyncio.run(_verdict(url)) == (True, 20000)
     with psycopg.connect(url) as connection:
-        assert connection.execute("SELECT count(DISTINCT actor_salt) FROM audit_log").fetchone() == (500,)
+        assert connection.execute("SELECT count(DISTINCT actor_salt) FROM audit_log").fetchone() == (20000,)
 
 
 async def _verdict(url: str) -> tuple[bool, int]:

@@ -151,6 +151,20 @@ def test_the_api_and_the_worker_may_add_to_the_audit_trail_and_nothing_else(serv
             connection.rollback()
 
 
+def test_the_trail_of_a_home_can_be_verified_from_its_command_line(served: Platform) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "platform_api.cli.main", "audit", "verify", "--json"],
+        env={**os.environ, "JOB_PLATFORM_HOME": str(served.home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, json.loads(done.stdout)["valid"]) == (0, True), done.stderr
+    with served.client("admin") as admin:
+        assert admin.get("/audit-logs?action=settings.changed").raise_for_status().json()["items"]
+
+
 def test_a_second_up_is_refused_without_harm(served: Platform) -> None:
     before = children(served.home)
     second = another_up(served.home)
