@@ -22,11 +22,11 @@ def masker_for(values: Collection[str]) -> Masker:
 async def masker_of(equipment: Equipment, run: HeldRun, spec: JobSpec) -> Masker:
     """The masker of a script that runs already: none of its words leave here until its secrets are known.
 
-    It got them when it started, so what was replaced, deleted or taken from its job since is masked as well.
+    What it was given when it started is masked, whatever was replaced, deleted or taken from its job since.
     """
     if not spec.secrets:
         return TRANSPARENT
-    fetch = partial(equipment.secrets.to_mask, run.job_id, spec.secrets, run.queued_at)
+    fetch = partial(equipment.secrets.given, run.id)
     return masker_for(await until_done("Fetching the secrets of a run", fetch))
 
 

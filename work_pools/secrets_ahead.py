@@ -77,7 +77,7 @@ class SecretsAhead:
 
     async def _read(self, run: HeldRun) -> SecretValues | None:
         try:
-            return await self._equipment.secrets.values(run.job_id, run.spec.secrets)
+            return await self._equipment.secrets.values(run.id, run.job_id, run.spec.secrets)
         except SecretsUnavailable as error:
             logger.warning("The secrets of run %s could not be read ahead of its time: %s", run.id, error)
             return None
@@ -95,7 +95,7 @@ class SecretsAhead:
                     return values
                 while True:
                     try:
-                        return await self._equipment.secrets.values(run.job_id, spec.secrets)
+                        return await self._equipment.secrets.values(run.id, run.job_id, spec.secrets)
                     except StoreAway as error:
                         trouble = error
                     await asyncio.sleep(AGAIN_AFTER_SECONDS)

@@ -33,13 +33,13 @@ class MoodySecrets(MemorySecrets):
         self.trouble: Exception | None = None
         self.asked: list[tuple[UUID, datetime]] = []
 
-    async def values(self, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
+    async def values(self, execution_id: UUID, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
         self.asked.append((job_id, datetime.now(UTC)))
         self.was_asked.set()
         await self.answers.wait()
         if self.trouble:
             raise self.trouble
-        return await super().values(job_id, declared)
+        return await super().values(execution_id, job_id, declared)
 
 
 @pytest.fixture

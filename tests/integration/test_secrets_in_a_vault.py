@@ -38,7 +38,10 @@ class Stage:
         return UUID((await self.cast.maya.post("/jobs", hello(secrets=USING))).json()["job_id"])
 
     async def value(self, job: UUID) -> str:
-        return (await self.worker.values(job, USING)).env["DB_PASSWORD"]
+        return (await self.worker.values(await self.run(job), job, USING)).env["DB_PASSWORD"]
+
+    async def run(self, job: UUID) -> UUID:
+        return UUID((await self.cast.maya.post(f"/jobs/{job}/run")).json()["execution_id"])
 
     async def sql(self, statement: str) -> None:
         async with self.cast.engine.begin() as connection:
