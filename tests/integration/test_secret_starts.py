@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from platform_api.domain.retries import RetryPolicy
-from platform_api.ports.secret_store import StoreAway
+from platform_api.ports.secret_store import StoreAway, ValueLost
 from platform_api.ports.secrets import MemorySecrets, SecretValues
-from tests.engine_room import Room, open_room
+from tests.engine_room import Room, open_room, until
 from work_pools import secrets_ahead
 from work_pools.executors.protocol import AttemptRef
 
@@ -185,3 +185,39 @@ async def test_what_does_not_start_is_forgotten(
     await room.until_status(run, "cancelled")
     ahead = worker.engine._secrets
     assert (ahead._expected, ahead._readings) == ({}, {})
+
+
+class LostSecrets(MoodySecrets):
+    """Gives values, and cannot give them again."""
+
+    async def given(self, execution_id: UUID) -> frozenset[str]:
+        raise ValueLost("The secret password is sealed under a master key that is not here")
+
+
+@pytest.mark.parametrize(("code", "words"), [(0, "The result was not kept: "), (3, "Exit code 3")])
+async def test_an_adopted_script_whose_secrets_are_lost_comes_to_its_end_without_a_word(
+    room: Room, code: int, words: str
+) -> None:
+    room.secrets = LostSecrets()
+    first = await room.worker()
+    run = await room.run_by_hand(await room.job(f"say {PASSWORD}\nhold", secrets=USING))
+    await room.until_status(run, "running")
+
+    async def runs() -> bool:
+        return AttemptRef(run, 1) in room.machine.starts
+
+    await until(runs)
+    await first.die()
+    await room.run_sql("DELETE FROM log_chunks")
+    await room.worker()
+
+    async def adopted() -> bool:
+        return (await room.execution(run))["worker_id"] == room.workers[-1].id
+
+    await until(adopted)
+    room.machine.running(run).write(PASSWORD, "stderr")
+    room.machine.running(run).finish(exit_code=code, result={"got": PASSWORD})
+    execution = await room.until_status(run, "success", "failed")
+    assert (execution["error_message"] or "").startswith(words)
+    assert PASSWORD not in str(execution)
+    assert await room.run_sql("SELECT 1 FROM log_chunks") == []
