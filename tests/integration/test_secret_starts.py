@@ -55,7 +55,7 @@ async def room(
     secrets: MoodySecrets,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Room]:
-    monkeypatch.setattr(secrets_ahead, "START_WAITS_SECONDS", 0.8)
+    monkeypatch.setattr(secrets_ahead, "ASKED_FOR_SECONDS", 0.8)
     monkeypatch.setattr(secrets_ahead, "AGAIN_AFTER_SECONDS", 0.1)
     async with open_room(engine, database_url, tmp_path) as room:
         room.secrets = secrets
@@ -101,10 +101,7 @@ async def test_a_value_that_was_read_too_long_ago_is_read_again(
     assert env_of(room, run)["PASSWORD"] == "a newer value"
 
 
-async def test_a_store_that_thinks_keeps_nobody_elses_script_waiting(
-    room: Room, secrets: MoodySecrets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(secrets_ahead, "START_WAITS_SECONDS", 60)
+async def test_a_store_that_thinks_keeps_nobody_elses_script_waiting(room: Room, secrets: MoodySecrets) -> None:
     await room.worker()
     secrets.answers.clear()
     slow = [await room.run_by_hand(await room.job(secrets=USING)) for _ in range(40)]
@@ -139,8 +136,9 @@ async def test_a_store_that_is_away_fails_the_attempt_and_the_policy_tries_again
 
 
 async def test_a_store_that_says_nothing_fails_the_attempt_after_a_bounded_time(
-    room: Room, secrets: MoodySecrets
+    room: Room, secrets: MoodySecrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(secrets_ahead, "LONGEST_WAIT_SECONDS", 0.5)
     await room.worker()
     secrets.answers.clear()
     run = await room.run_by_hand(await room.job(secrets=USING))
