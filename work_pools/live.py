@@ -26,11 +26,11 @@ class LiveRun:
     priority: int
     #: Known when the worker itself began the attempt; an adopted log goes on where the store says.
     adopted: bool
-    #: Whatever the script says passes through it before it leaves this worker.
-    masker: Masker
+    #: Whatever the script says passes through it before it leaves this worker; without one, nothing does.
+    masker: Masker | None
 
     @classmethod
-    def of(cls, run: HeldRun, spec: JobSpec, masker: Masker, *, adopted: bool) -> LiveRun:
+    def of(cls, run: HeldRun, spec: JobSpec, masker: Masker | None, *, adopted: bool) -> LiveRun:
         """The live side of a held run."""
         return cls(AttemptRef(run.id, run.attempt), run.job_id, spec, run.priority, adopted, masker)
 
@@ -74,7 +74,8 @@ class LiveRuns:
     def watch(self, run: LiveRun) -> None:
         """Ship its log and wait for its end."""
         self._runs[run.ref.execution_id] = run
-        self._shipper.add(run.ref, run.masker, fresh=not run.adopted and run.ref.attempt == 1)
+        if run.masker is not None:
+            self._shipper.add(run.ref, run.masker, fresh=not run.adopted and run.ref.attempt == 1)
         self._tasks.create_task(self._see_to_the_end(run), name=f"run-{run.ref.execution_id}")
 
     def forget(self, run: LiveRun) -> None:

@@ -20,12 +20,14 @@ from work_pools.timer import Timer
 logger = logging.getLogger(__name__)
 
 #: How long before its second the secrets of a run are read, and for how long they count as read at its start.
-AHEAD_SECONDS = 5.0
-FRESH_SECONDS = 10.0
-#: A start waits for its secrets no longer; then the attempt fails, and its job's retry policy has the word.
-START_WAITS_SECONDS = 6.0
-#: A store that refuses at once is asked again after this, within the time above.
+AHEAD_SECONDS = 10.0
+FRESH_SECONDS = 15.0
+#: A store that is away is asked again for so long, with pauses; then the attempt fails, and its job's retry policy has
+#: the word. Each question has a deadline of its own.
+ASKED_FOR_SECONDS = 6.0
 AGAIN_AFTER_SECONDS = 0.5
+#: No start waits longer, whatever else the store has to do: a burst may have to queue there.
+LONGEST_WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class SecretsAhead:
 
     async def _read(self, run: HeldRun) -> SecretValues | None:
         try:
-            return await self._equipment.secrets.values(run.job_id, run.spec.secrets)
+            return await self._equipment.secrets.values(run.id, run.job_id, run.spec.secrets)
         except SecretsUnavailable as error:
             logger.warning("The secrets of run %s could not be read ahead of its time: %s", run.id, error)
             return None
@@ -88,16 +90,20 @@ class SecretsAhead:
         reading = self._readings.pop(run.id, None)
         if not spec.secrets:
             return NO_SECRETS
-        trouble = StoreAway(f"nothing was heard within {START_WAITS_SECONDS:g} s")
         try:
-            async with asyncio.timeout(START_WAITS_SECONDS):
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
                 if reading and reading.serves(spec) and (values := await asyncio.shield(reading.task)) is not None:
                     return values
-                while True:
-                    try:
-                        return await self._equipment.secrets.values(run.job_id, spec.secrets)
-                    except StoreAway as error:
-                        trouble = error
-                    await asyncio.sleep(AGAIN_AFTER_SECONDS)
+                return await self._ask(run, spec)
         except TimeoutError:
-            raise trouble from None
+            raise StoreAway(f"nothing was heard within {LONGEST_WAIT_SECONDS:g} s") from None
+
+    async def _ask(self, run: HeldRun, spec: JobSpec) -> SecretValues:
+        until = time.monotonic() + ASKED_FOR_SECONDS
+        while True:
+            try:
+                return await self._equipment.secrets.values(run.id, run.job_id, spec.secrets)
+            except StoreAway:
+                if time.monotonic() > until:
+                    raise
+            await asyncio.sleep(AGAIN_AFTER_SECONDS)

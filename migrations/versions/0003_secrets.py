@@ -72,3 +72,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("replaced_at IS NOT NULL"),
     )
     op.create_index("ix_secret_versions_key_id", "secret_versions", ["holder", "key_id"], unique=False)
+    op.create_table(
+        "secret_uses",
+        sa.Column("execution_id", sa.Uuid(), nullable=False),
+        sa.Column("secret_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["execution_id"], ["executions.id"], name=op.f("fk_secret_uses_execution_id_executions"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["secret_id", "version"],
+            ["secret_versions.secret_id", "secret_versions.version"],
+            name=op.f("fk_secret_uses_secret_id_version_secret_versions"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "secret_id", "version", name=op.f("pk_secret_uses")),
+    )
+    op.create_index("ix_secret_uses_secret_id_version", "secret_uses", ["secret_id", "version"], unique=False)

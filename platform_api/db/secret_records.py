@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from platform_api.db.schema import secret_versions, secrets, teams, users
 from platform_api.db.visibility import visible_to
 from platform_api.domain.errors import Conflict, InvalidContent
 from platform_api.domain.secret_records import Secret, SecretPlace, SecretScope
-from platform_api.ports.secret_records import CLOCKS_DIFFER, NewSecret, StoredValue, Usage, UsingJob
+from platform_api.ports.secret_records import NewSecret, StoredValue, Usage, UsingJob
 from platform_api.ports.secret_store import Sealed
 from rbac.permissions import Permission
 from rbac.policy import Resource, covers
@@ -59,23 +59,30 @@ _USABLE = text("""
 
 _VALUE = "s.id, s.name, s.scope, v.version, v.holder, v.key_id, v.seal"
 
-_CURRENT = text(f"""
-    SELECT w.name AS asked, {_VALUE}
-    FROM unnest(CAST(:names AS text[])) AS w(name)
-    JOIN secrets s ON lower(s.name) = lower(w.name)
-    JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
-    JOIN jobs j ON j.id = :job_id
-    JOIN users u ON u.id = j.owner_id
-    WHERE {_GETS}
+#: The use is written with the reading, and the version cannot be erased between the two.
+_TAKE = text(f"""
+    WITH found AS (
+        SELECT w.name AS asked, {_VALUE}
+        FROM unnest(CAST(:names AS text[])) AS w(name)
+        JOIN secrets s ON lower(s.name) = lower(w.name)
+        JOIN secret_versions v ON v.secret_id = s.id AND v.version = s.version
+        JOIN jobs j ON j.id = :job_id
+        JOIN users u ON u.id = j.owner_id
+        WHERE {_GETS}
+        FOR KEY SHARE OF v),
+    used AS (
+        INSERT INTO secret_uses (execution_id, secret_id, version)
+        SELECT DISTINCT CAST(:execution_id AS uuid), id, version FROM found
+        ON CONFLICT DO NOTHING)
+    SELECT * FROM found
 """)  # noqa: S608 - only constants
 
-_EVER_SINCE = text(f"""
-    SELECT w.name AS asked, {_VALUE}
-    FROM unnest(CAST(:names AS text[])) AS w(name)
-    JOIN secrets s ON lower(s.name) = lower(w.name)
-    JOIN secret_versions v ON v.secret_id = s.id
-    JOIN jobs j ON j.id = :job_id AND (s.owner_id = j.owner_id OR s.team_id = j.team_id)
-    WHERE v.stored_at IS NOT NULL AND coalesce(v.replaced_at, 'infinity') >= :since
+_TAKEN = text(f"""
+    SELECT s.name AS asked, {_VALUE}
+    FROM secret_uses x
+    JOIN secret_versions v ON v.secret_id = x.secret_id AND v.version = x.version
+    JOIN secrets s ON s.id = v.secret_id
+    WHERE x.execution_id = :execution_id
 """)  # noqa: S608 - only constants
 
 _UNFINISHED = text("""
@@ -84,16 +91,13 @@ _UNFINISHED = text("""
     ORDER BY v.begun_at LIMIT :limit FOR UPDATE OF s, v SKIP LOCKED
 """)
 
-#: A run that is queued may have been made ready already.
 _UNNEEDED = text(f"""
     SELECT s.name AS asked, {_VALUE} FROM secret_versions v JOIN secrets s ON s.id = v.secret_id
-    WHERE v.replaced_at IS NOT NULL AND v.stored_at IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM executions e
-        JOIN job_versions jv ON jv.job_id = e.job_id AND jv.version = e.job_version,
-        LATERAL jsonb_each_text(jv.spec -> 'secrets') d
-        WHERE e.status IN ('queued', 'running', 'retrying') AND e.queued_at <= v.replaced_at + :margin
-          AND lower(d.value) = lower(s.name))
-    ORDER BY v.replaced_at LIMIT :limit FOR UPDATE OF s, v SKIP LOCKED
+    WHERE coalesce(v.replaced_at, s.deleted_at) IS NOT NULL AND v.stored_at IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM secret_uses x JOIN executions e ON e.id = x.execution_id
+        WHERE x.secret_id = v.secret_id AND x.version = v.version
+          AND e.status IN ('queued', 'running', 'retrying'))
+    ORDER BY coalesce(v.replaced_at, s.deleted_at) LIMIT :limit FOR UPDATE OF s, v SKIP LOCKED
 """)  # noqa: S608 - only constants
 
 _SEALED_OTHERWISE = text(f"""
@@ -228,13 +232,14 @@ class SqlSecretRecords:
         given = {"owner_id": owner_id, "team_id": team_id, "names": list(names), "roles": _ROLES}
         return set(await self._connection.scalars(_USABLE, given))
 
-    async def current(self, job_id: UUID, names: Sequence[str]) -> list[StoredValue]:
-        """What a job gets by these names: the owner's own secret before the team's."""
-        return await self._values(_CURRENT, job_id=job_id, names=list(names), roles=_ROLES)
+    async def take(self, execution_id: UUID, job_id: UUID, names: Sequence[str]) -> list[StoredValue]:
+        """What an execution of the job gets by these names, noted as taken."""
+        given = {"execution_id": execution_id, "job_id": job_id, "names": list(names)}
+        return await self._values(_TAKE, **given, roles=_ROLES)
 
-    async def ever_since(self, job_id: UUID, names: Sequence[str], since: datetime) -> list[StoredValue]:
-        """Every version that a script of the job may have got by these names since that moment."""
-        return await self._values(_EVER_SINCE, job_id=job_id, names=list(names), since=since - CLOCKS_DIFFER)
+    async def taken(self, execution_id: UUID) -> list[StoredValue]:
+        """Every version that an execution has been given in any of its attempts."""
+        return await self._values(_TAKEN, execution_id=execution_id)
 
     async def unfinished(self, older_than: timedelta, limit: int) -> list[SecretPlace]:
         """Versions whose storing was cut off, locked against other processes."""
@@ -242,8 +247,8 @@ class SqlSecretRecords:
         return [_place(row) for row in rows]
 
     async def unneeded(self, limit: int) -> list[StoredValue]:
-        """Replaced and deleted versions that no running script can have got, locked against other processes."""
-        return await self._values(_UNNEEDED, margin=CLOCKS_DIFFER, limit=limit)
+        """Replaced and deleted versions that no unfinished execution was given, locked against other processes."""
+        return await self._values(_UNNEEDED, limit=limit)
 
     async def forget_version(self, place: SecretPlace) -> bool:
         """Remove a version; True when it was the last one of a secret, which goes with it."""

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
 from platform_api.domain.secret_records import Secret, SecretPlace, SecretScope
 from platform_api.ports.secret_store import Sealed
 from rbac.principal import Principal
-
-#: Clocks of the database and of workers may differ by this much.
-CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +92,12 @@ class SecretRecords(Protocol):
         """Those names by which a job of that owner in that team gets a value."""
         ...
 
-    async def current(self, job_id: UUID, names: Sequence[str]) -> list[StoredValue]:
-        """What a job gets by these names: the owner's own secret before the team's."""
+    async def take(self, execution_id: UUID, job_id: UUID, names: Sequence[str]) -> list[StoredValue]:
+        """What an execution of the job gets by these names, noted as taken: the owner's own before the team's."""
         ...
 
-    async def ever_since(self, job_id: UUID, names: Sequence[str], since: datetime) -> list[StoredValue]:
-        """Every version that a script of the job may have got by these names since that moment."""
+    async def taken(self, execution_id: UUID) -> list[StoredValue]:
+        """Every version that an execution has been given in any of its attempts."""
         ...
 
     async def unfinished(self, older_than: timedelta, limit: int) -> list[SecretPlace]:
@@ -108,7 +105,7 @@ class SecretRecords(Protocol):
         ...
 
     async def unneeded(self, limit: int) -> list[StoredValue]:
-        """Replaced and deleted versions that no running script can have got, locked against other processes."""
+        """Replaced and deleted versions that no unfinished execution was given, locked against other processes."""
         ...
 
     async def forget_version(self, place: SecretPlace) -> bool:

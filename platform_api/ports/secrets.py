@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -35,17 +34,17 @@ NO_SECRETS = SecretValues()
 class Secrets(Protocol):
     """Where a worker gets values from."""
 
-    async def values(self, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
+    async def values(self, execution_id: UUID, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
         """The values of ``declared`` (environment variable: name of the secret), as the job may use them now.
 
-        Raises ``SecretsUnavailable``.
+        It is remembered what the execution was given. Raises ``SecretsUnavailable``.
         """
         ...
 
-    async def to_mask(self, job_id: UUID, declared: Mapping[str, str], since: datetime) -> frozenset[str]:
-        """Every value that a script started after ``since`` may have got: deleted and replaced ones, too.
+    async def given(self, execution_id: UUID) -> frozenset[str]:
+        """Every value that the execution was given, whatever has become of the secrets since.
 
-        What the job may not use any more counts as well. Raises ``SecretsUnavailable``.
+        Raises ``SecretsUnavailable``.
         """
         ...
 
@@ -55,27 +54,25 @@ class MemorySecrets:
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values = dict(values or {})
-        self._former: dict[str, set[str]] = {}
+        self._given: dict[UUID, set[str]] = {}
 
     def set(self, name: str, value: str) -> None:
         """Give a secret a (new) value."""
-        if name in self._values:
-            self._former.setdefault(name, set()).add(self._values[name])
         self._values[name] = value
 
     def delete(self, name: str) -> None:
         """Take a secret away."""
-        self._former.setdefault(name, set()).add(self._values.pop(name))
+        del self._values[name]
 
-    async def values(self, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
+    async def values(self, execution_id: UUID, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
         """See ``Secrets``."""
         missing = sorted(name for name in declared.values() if name not in self._values)
         if missing:
             raise SecretsUnavailable(f"There is no secret {', '.join(missing)}")
-        return SecretValues({variable: self._values[name] for variable, name in declared.items()})
+        env = {variable: self._values[name] for variable, name in declared.items()}
+        self._given.setdefault(execution_id, set()).update(env.values())
+        return SecretValues(env)
 
-    async def to_mask(self, job_id: UUID, declared: Mapping[str, str], since: datetime) -> frozenset[str]:
-        """See ``Secrets``. Nothing is known of the time of a change, so every former value counts."""
-        names = set(declared.values())
-        present = {self._values[name] for name in names if name in self._values}
-        return frozenset(present).union(*(self._former.get(name, ()) for name in names))
+    async def given(self, execution_id: UUID) -> frozenset[str]:
+        """See ``Secrets``."""
+        return frozenset(self._given.get(execution_id, ()))

@@ -5,14 +5,18 @@ from __future__ import annotations
 from platform_api.ports.secret_store import SecretStore
 from platform_api.secret_store.database import DatabaseStore
 from platform_api.secret_store.master_keys import FixedKeys, KeyFile, KeySource
+from platform_api.secret_store.moving import MovingStore
 from platform_api.settings import Settings
 
 
 def opened_store(settings: Settings) -> SecretStore:
-    """Key Vault where it is named, else our database."""
-    if settings.key_vault_url:
-        return _key_vault(settings.key_vault_url, production=settings.environment == "production")
-    return DatabaseStore(key_source(settings))
+    """Key Vault where it is named, else our database; both where there are master keys of before, too."""
+    if not settings.key_vault_url:
+        return DatabaseStore(key_source(settings))
+    vault = _key_vault(settings.key_vault_url, production=settings.environment == "production")
+    if settings.master_key is None and not settings.master_key_file.exists():
+        return vault
+    return MovingStore(vault, DatabaseStore(key_source(settings)))
 
 
 def key_source(settings: Settings) -> KeySource:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -31,11 +30,10 @@ class StoredSecrets:
         self._fetching = asyncio.Semaphore(_FETCHING_AT_ONCE)
         self._under_way: dict[tuple[UUID, int], asyncio.Task[str]] = {}
 
-    async def values(self, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
+    async def values(self, execution_id: UUID, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
         """The values that the job may use now; raises ``SecretsUnavailable``."""
         names = sorted(set(declared.values()))
-        async with self._records() as uow:
-            found = await uow.secrets.current(job_id, names)
+        found = await self._take(execution_id, job_id, names)
         missing = sorted(set(names) - {value.asked for value in found})
         if missing:
             raise SecretsUnavailable(f"There is no secret {', '.join(missing)} that the owner of this job may use")
@@ -43,11 +41,21 @@ class StoredSecrets:
         by_name = {stored.asked: value for stored, value in zip(found, values, strict=True)}
         return SecretValues({variable: by_name[name] for variable, name in declared.items()})
 
-    async def to_mask(self, job_id: UUID, declared: Mapping[str, str], since: datetime) -> frozenset[str]:
-        """Every value that a script which was started since may say; raises ``SecretsUnavailable``."""
+    async def given(self, execution_id: UUID) -> frozenset[str]:
+        """Every value that the execution was given; raises ``SecretsUnavailable``."""
         async with self._records() as uow:
-            found = await uow.secrets.ever_since(job_id, sorted(set(declared.values())), since)
+            found = await uow.secrets.taken(execution_id)
         return frozenset(await self._fetch_all(found))
+
+    async def _take(self, execution_id: UUID, job_id: UUID, names: Sequence[str]) -> list[StoredValue]:
+        found: list[StoredValue] = []
+        # Twice: a version that is replaced and erased between one row and the next looks like none.
+        for _ in range(2):
+            async with self._records() as uow:
+                found = await uow.secrets.take(execution_id, job_id, names)
+            if len(found) == len(names):
+                break
+        return found
 
     @asynccontextmanager
     async def _records(self) -> AsyncIterator[UnitOfWork]:

@@ -17,6 +17,7 @@ from platform_api.ports.secrets import SecretsUnavailable
 from platform_api.secret_store.database import DatabaseStore
 from platform_api.secret_store.key_vault import KeyVaultStore
 from platform_api.secret_store.master_keys import FixedKeys, Keyring, MasterKey
+from platform_api.secret_store.moving import MovingStore
 from tests.key_vault import TokenFor, running_vault
 
 VALUES = ["c0rrect horse", "ünï¢öde ✓ 𝄞", "two\nlines\r\n", "x" * 25 * 1024, ' {"json": "\\" }\t', "****last"]
@@ -46,8 +47,15 @@ async def key_vault(folder: Path) -> AsyncIterator[tuple[SecretStore, SecretStor
         await away.close()
 
 
+@asynccontextmanager
+async def moving(folder: Path) -> AsyncIterator[tuple[SecretStore, SecretStore]]:
+    before = DatabaseStore(FixedKeys(Keyring((MasterKey.new(),))))
+    async with key_vault(folder) as (vault, away):
+        yield MovingStore(vault, before), MovingStore(away, before)
+
+
 Stores = tuple[SecretStore, SecretStore]
-STORES: list[Callable[[Path], AbstractAsyncContextManager[Stores]]] = [database, key_vault]
+STORES: list[Callable[[Path], AbstractAsyncContextManager[Stores]]] = [database, key_vault, moving]
 
 
 @pytest.fixture(params=STORES, ids=lambda make: make.__name__)

@@ -11,12 +11,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
 from platform_api.domain.secret_records import SecretPlace, SecretScope
 from platform_api.ports.secret_records import StoredValue
 from platform_api.ports.secret_store import StoreAway, ValueLost
 from platform_api.secret_store import key_vault
+from platform_api.secret_store.database import DatabaseStore
 from platform_api.secret_store.key_vault import KeyVaultStore, vault_name
+from platform_api.secret_store.master_keys import MasterKey
+from platform_api.secret_store.moving import MovingStore
 from platform_api.secret_store.opening import opened_store
 from platform_api.secret_store.reading import StoredSecrets
 from tests.cast import settings_for_tests
@@ -175,10 +179,17 @@ def test_without_tls_there_is_no_vault(url: str) -> None:
         settings_for_tests(key_vault_url=url)
 
 
-async def test_the_setting_decides_where_secrets_are() -> None:
-    store = opened_store(settings_for_tests(key_vault_url="https://company.vault.azure.net"))
-    assert isinstance(store, KeyVaultStore)
-    await store.close()
+async def test_the_settings_decide_where_secrets_are(tmp_path: Path) -> None:
+    url, key = "https://company.vault.azure.net", SecretStr(MasterKey.new().text)
+    for given, kind in (
+        ({}, DatabaseStore),
+        ({"master_key": key}, DatabaseStore),
+        ({"key_vault_url": url}, KeyVaultStore),
+        ({"key_vault_url": url, "master_key": key}, MovingStore),
+    ):
+        store = opened_store(settings_for_tests(home=tmp_path, **given))
+        assert type(store) is kind
+        await store.close()
 
 
 async def test_a_burst_is_no_attack_and_asks_for_a_common_secret_once(vault: Vault, store: KeyVaultStore) -> None:

@@ -47,7 +47,8 @@ async def job(cast: Cast, file: KeyFile) -> UUID:
 
 async def values(cast: Cast, job: UUID, store: DatabaseStore | None = None) -> set[str]:
     reading = StoredSecrets(cast.services.uow, store or cast.services.secret_store)
-    return set((await reading.values(job, {name: name for name in NAMES})).env.values())
+    run = UUID((await cast.maya.post(f"/jobs/{job}/run")).json()["execution_id"])
+    return set((await reading.values(run, job, {name: name for name in NAMES})).env.values())
 
 
 EVERY = {f"the value of {name}" for name in NAMES}

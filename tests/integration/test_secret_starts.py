@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from platform_api.domain.retries import RetryPolicy
-from platform_api.ports.secret_store import StoreAway
+from platform_api.ports.secret_store import StoreAway, ValueLost
 from platform_api.ports.secrets import MemorySecrets, SecretValues
-from tests.engine_room import Room, open_room
+from tests.engine_room import Room, open_room, until
 from work_pools import secrets_ahead
 from work_pools.executors.protocol import AttemptRef
 
@@ -33,13 +33,13 @@ class MoodySecrets(MemorySecrets):
         self.trouble: Exception | None = None
         self.asked: list[tuple[UUID, datetime]] = []
 
-    async def values(self, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
+    async def values(self, execution_id: UUID, job_id: UUID, declared: Mapping[str, str]) -> SecretValues:
         self.asked.append((job_id, datetime.now(UTC)))
         self.was_asked.set()
         await self.answers.wait()
         if self.trouble:
             raise self.trouble
-        return await super().values(job_id, declared)
+        return await super().values(execution_id, job_id, declared)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def room(
     secrets: MoodySecrets,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Room]:
-    monkeypatch.setattr(secrets_ahead, "START_WAITS_SECONDS", 0.8)
+    monkeypatch.setattr(secrets_ahead, "ASKED_FOR_SECONDS", 0.8)
     monkeypatch.setattr(secrets_ahead, "AGAIN_AFTER_SECONDS", 0.1)
     async with open_room(engine, database_url, tmp_path) as room:
         room.secrets = secrets
@@ -101,10 +101,7 @@ async def test_a_value_that_was_read_too_long_ago_is_read_again(
     assert env_of(room, run)["PASSWORD"] == "a newer value"
 
 
-async def test_a_store_that_thinks_keeps_nobody_elses_script_waiting(
-    room: Room, secrets: MoodySecrets, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(secrets_ahead, "START_WAITS_SECONDS", 60)
+async def test_a_store_that_thinks_keeps_nobody_elses_script_waiting(room: Room, secrets: MoodySecrets) -> None:
     await room.worker()
     secrets.answers.clear()
     slow = [await room.run_by_hand(await room.job(secrets=USING)) for _ in range(40)]
@@ -139,8 +136,9 @@ async def test_a_store_that_is_away_fails_the_attempt_and_the_policy_tries_again
 
 
 async def test_a_store_that_says_nothing_fails_the_attempt_after_a_bounded_time(
-    room: Room, secrets: MoodySecrets
+    room: Room, secrets: MoodySecrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(secrets_ahead, "LONGEST_WAIT_SECONDS", 0.5)
     await room.worker()
     secrets.answers.clear()
     run = await room.run_by_hand(await room.job(secrets=USING))
@@ -185,3 +183,39 @@ async def test_what_does_not_start_is_forgotten(
     await room.until_status(run, "cancelled")
     ahead = worker.engine._secrets
     assert (ahead._expected, ahead._readings) == ({}, {})
+
+
+class LostSecrets(MoodySecrets):
+    """Gives values, and cannot give them again."""
+
+    async def given(self, execution_id: UUID) -> frozenset[str]:
+        raise ValueLost("The secret password is sealed under a master key that is not here")
+
+
+@pytest.mark.parametrize(("code", "words"), [(0, "The result was not kept: "), (3, "Exit code 3")])
+async def test_an_adopted_script_whose_secrets_are_lost_comes_to_its_end_without_a_word(
+    room: Room, code: int, words: str
+) -> None:
+    room.secrets = LostSecrets()
+    first = await room.worker()
+    run = await room.run_by_hand(await room.job(f"say {PASSWORD}\nhold", secrets=USING))
+    await room.until_status(run, "running")
+
+    async def runs() -> bool:
+        return AttemptRef(run, 1) in room.machine.starts
+
+    await until(runs)
+    await first.die()
+    await room.run_sql("DELETE FROM log_chunks")
+    await room.worker()
+
+    async def adopted() -> bool:
+        return (await room.execution(run))["worker_id"] == room.workers[-1].id
+
+    await until(adopted)
+    room.machine.running(run).write(PASSWORD, "stderr")
+    room.machine.running(run).finish(exit_code=code, result={"got": PASSWORD})
+    execution = await room.until_status(run, "success", "failed")
+    assert (execution["error_message"] or "").startswith(words)
+    assert PASSWORD not in str(execution)
+    assert await room.run_sql("SELECT 1 FROM log_chunks") == []

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text, update
 
-from platform_api.db.schema import api_keys, audit_log, secret_versions, teams, users
+from platform_api.db.schema import api_keys, audit_log, jobs, secret_versions, teams, users
+from platform_api.domain.errors import Unavailable
 from platform_api.ports.secret_store import SecretStore, StoreAway
+from platform_api.ports.secrets import SecretsUnavailable
 from platform_api.secret_store.reading import StoredSecrets
 from platform_api.use_cases import secret_upkeep
 from tests.cast import Cast, hello
@@ -450,42 +453,93 @@ async def test_what_a_crash_cut_off_is_given_up_after_a_while_and_its_name_is_fr
     assert await versions(cast) == []
 
 
-async def test_values_go_when_no_run_needs_them_for_masking_any_more(cast: Cast) -> None:
+async def test_values_go_when_no_run_that_has_them_is_left(cast: Cast) -> None:
+    reading = StoredSecrets(cast.services.uow, cast.services.secret_store)
     await made(cast)
-    job = (await cast.maya.post("/jobs", hello(secrets=USING))).json()["job_id"]
-    run = (await cast.maya.post(f"/jobs/{job}/run")).json()["execution_id"]
-    await cast.maya.put("/secrets/warehouse-password", {"value": "another value"})
+    job, run = await started(cast)
+    assert (await reading.values(run, job, USING)).env == {"DB_PASSWORD": VALUE}
+    await cast.maya.put("/secrets/warehouse-password", {"value": "a second value"})
+    await cast.maya.put("/secrets/warehouse-password", {"value": "a third value"})
+    await secret_upkeep.keep(cast.services)
+    assert await versions(cast) == [1, 3]
     await cast.maya.delete("/secrets/warehouse-password?force=true")
     await secret_upkeep.keep(cast.services)
-    assert await versions(cast) == [1, 2]
+    assert await versions(cast) == [1]
+    assert await reading.given(run) == {VALUE}
     async with cast.engine.begin() as connection:
         await connection.execute(text("UPDATE executions SET status = 'success' WHERE id = :id"), {"id": run})
     await secret_upkeep.keep(cast.services)
     assert await versions(cast) == []
+    assert await reading.given(run) == set()
 
 
-async def test_a_run_that_began_later_keeps_no_old_value_alive(cast: Cast) -> None:
+async def test_the_secrets_of_somebody_who_is_erased_go_the_same_way(cast: Cast) -> None:
     await made(cast)
-    await cast.maya.put("/secrets/warehouse-password", {"value": "another value"})
     async with cast.engine.begin() as connection:
-        await connection.execute(text("UPDATE secret_versions SET replaced_at = replaced_at - interval '1 h'"))
-    job = (await cast.maya.post("/jobs", hello(secrets=USING))).json()["job_id"]
-    await cast.maya.post(f"/jobs/{job}/run")
+        await connection.execute(text("UPDATE secrets SET deleted_at = now()"))
     await secret_upkeep.keep(cast.services)
-    assert await versions(cast) == [2]
+    assert await versions(cast) == []
 
 
-async def test_a_worker_gets_what_the_job_may_use_now_and_masks_all_it_may_have_got(cast: Cast) -> None:
+async def started(cast: Cast) -> tuple[UUID, UUID]:
+    """A job of Maya's that uses the secret, and a run of it."""
+    job = (await cast.maya.post("/jobs", hello(secrets=USING))).json()["job_id"]
+    return UUID(job), UUID((await cast.maya.post(f"/jobs/{job}/run")).json()["execution_id"])
+
+
+async def test_a_worker_gets_what_the_job_may_use_now_and_masks_all_that_the_run_was_given(cast: Cast) -> None:
     reading = StoredSecrets(cast.services.uow, cast.services.secret_store)
     await made(cast, scope="team", value="the team's value")
-    job = UUID((await cast.maya.post("/jobs", hello(secrets=USING))).json()["job_id"])
-    since = datetime.now(UTC)
-    assert (await reading.values(job, USING)).env == {"DB_PASSWORD": "the team's value"}
+    job, run = await started(cast)
+    assert (await reading.values(run, job, USING)).env == {"DB_PASSWORD": "the team's value"}
     await made(cast, value="her own value")
-    assert (await reading.values(job, USING)).env == {"DB_PASSWORD": "her own value"}
+    assert (await reading.values(run, job, USING)).env == {"DB_PASSWORD": "her own value"}
     await cast.maya.put("/secrets/warehouse-password", {"value": "her new value"})
     await cast.maya.delete("/secrets/warehouse-password?force=true&scope=own")
-    assert (await reading.values(job, USING)).env == {"DB_PASSWORD": "the team's value"}
-    every = {"the team's value", "her own value", "her new value"}
-    assert await reading.to_mask(job, USING, since) == every
-    assert await reading.to_mask(job, USING, since + timedelta(hours=1)) == {"the team's value"}
+    assert (await reading.values(run, job, USING)).env == {"DB_PASSWORD": "the team's value"}
+    assert await reading.given(run) == {"the team's value", "her own value"}
+
+
+async def test_a_run_goes_on_being_masked_when_its_job_is_given_to_somebody_else(cast: Cast) -> None:
+    reading = StoredSecrets(cast.services.uow, cast.services.secret_store)
+    await made(cast)
+    job, run = await started(cast)
+    await reading.values(run, job, USING)
+    async with cast.engine.begin() as connection:
+        nadia = select(users.c.id).where(users.c.email == "nadia@example.com").scalar_subquery()
+        await connection.execute(update(jobs).values(owner_id=nadia))
+    assert await reading.given(run) == {VALUE}
+    with pytest.raises(SecretsUnavailable, match="There is no secret warehouse-password that the owner"):
+        await reading.values(run, job, USING)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE users SET role = 'team_viewer' WHERE email = 'maya@example.com'",
+        "UPDATE users SET team_id = (SELECT id FROM teams WHERE name = 'platform') WHERE email = 'maya@example.com'",
+        "UPDATE jobs SET team_id = (SELECT id FROM teams WHERE name = 'platform')",
+        "UPDATE secrets SET deleted_at = now()",
+        "UPDATE secrets SET version = 0",
+    ],
+)
+async def test_what_the_owner_may_not_use_any_more_is_not_given_at_the_next_start(cast: Cast, change: str) -> None:
+    reading = StoredSecrets(cast.services.uow, cast.services.secret_store)
+    await made(cast, "nadia", scope="team")
+    job, run = await started(cast)
+    assert (await reading.values(run, job, USING)).env == {"DB_PASSWORD": VALUE}
+    async with cast.engine.begin() as connection:
+        await connection.execute(text(change))
+    with pytest.raises(SecretsUnavailable):
+        await reading.values(run, job, USING)
+
+
+async def test_a_database_that_is_away_is_a_store_that_is_away(cast: Cast) -> None:
+    @asynccontextmanager
+    async def away() -> AsyncIterator[Any]:
+        raise Unavailable("The database cannot be reached for now; try again.")
+        yield
+
+    reading = StoredSecrets(away, cast.services.secret_store)
+    with pytest.raises(StoreAway, match="The secret store did not answer: The database cannot be reached"):
+        await reading.values(UUID(int=1), UUID(int=2), USING)

@@ -13,7 +13,10 @@ import pytest
 from sqlalchemy import text
 
 from platform_api.ports.secrets import SecretsUnavailable
+from platform_api.secret_store.database import DatabaseStore
 from platform_api.secret_store.key_vault import KeyVaultStore
+from platform_api.secret_store.master_keys import FixedKeys, Keyring, MasterKey
+from platform_api.secret_store.moving import MovingStore
 from platform_api.secret_store.reading import StoredSecrets
 from platform_api.use_cases import secret_upkeep
 from tests.cast import Cast, hello
@@ -38,7 +41,10 @@ class Stage:
         return UUID((await self.cast.maya.post("/jobs", hello(secrets=USING))).json()["job_id"])
 
     async def value(self, job: UUID) -> str:
-        return (await self.worker.values(job, USING)).env["DB_PASSWORD"]
+        return (await self.worker.values(await self.run(job), job, USING)).env["DB_PASSWORD"]
+
+    async def run(self, job: UUID) -> UUID:
+        return UUID((await self.cast.maya.post(f"/jobs/{job}/run")).json()["execution_id"])
 
     async def sql(self, statement: str) -> None:
         async with self.cast.engine.begin() as connection:
@@ -151,6 +157,24 @@ async def test_a_value_from_before_the_vault_must_be_set_anew_and_says_so(stage:
         await stage.value(job)
     await stage.cast.maya.put(f"/secrets/{NAME}", {"value": "set anew"})
     assert await stage.value(job) == "set anew"
+
+
+async def test_a_platform_that_keeps_its_master_key_reads_values_from_before_the_vault(stage: Stage) -> None:
+    before = DatabaseStore(FixedKeys(Keyring((MasterKey.new(),))))
+    vault = stage.cast.services.secret_store
+    object.__setattr__(stage.cast.services, "secret_store", before)
+    await stage.set("a value of before")
+    object.__setattr__(stage.cast.services, "secret_store", MovingStore(vault, before))
+    object.__setattr__(stage.worker, "_store", MovingStore(stage.worker._store, before))
+    job = await stage.job()
+    assert await stage.value(job) == "a value of before"
+    await stage.cast.maya.put(f"/secrets/{NAME}", {"value": "a value since"})
+    assert await stage.value(job) == "a value since"
+    assert stage.enabled() == ["a value since"]
+    await stage.cast.maya.delete(f"/secrets/{NAME}?force=true")
+    await stage.sql("UPDATE executions SET status = 'success'")
+    await secret_upkeep.keep(stage.cast.services)
+    assert stage.vault.secrets == {}
 
 
 async def test_a_version_that_somebody_disabled_in_the_vault_is_not_used(stage: Stage) -> None:

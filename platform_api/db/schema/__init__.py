@@ -8,7 +8,7 @@ from platform_api.db.schema.jobs import agenda, job_versions, jobs
 from platform_api.db.schema.logs import log_archives, log_chunks
 from platform_api.db.schema.metadata import metadata
 from platform_api.db.schema.people import api_keys, idempotency_keys, team_views, teams, users
-from platform_api.db.schema.secrets import secret_versions, secrets
+from platform_api.db.schema.secrets import secret_uses, secret_versions, secrets
 from platform_api.db.schema.sessions import identities, sessions, sign_ins
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "log_chunks",
     "metadata",
     "prefect_reports",
+    "secret_uses",
     "secret_versions",
     "secrets",
     "sessions",

@@ -6,6 +6,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -77,4 +78,18 @@ secret_versions = Table(
     Index("ix_secret_versions_begun_at", "begun_at", postgresql_where=text("stored_at IS NULL")),
     Index("ix_secret_versions_replaced_at", "replaced_at", postgresql_where=text("replaced_at IS NOT NULL")),
     Index("ix_secret_versions_key_id", "holder", "key_id"),
+)
+
+# Which execution was given which version: written before the value leaves its store.
+secret_uses = Table(
+    "secret_uses",
+    metadata,
+    Column("execution_id", Uuid, ForeignKey("executions.id", ondelete="CASCADE"), nullable=False),
+    Column("secret_id", Uuid, nullable=False),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("execution_id", "secret_id", "version"),
+    ForeignKeyConstraint(
+        ["secret_id", "version"], ["secret_versions.secret_id", "secret_versions.version"], ondelete="CASCADE"
+    ),
+    Index("ix_secret_uses_secret_id_version", "secret_id", "version"),
 )
