@@ -63,7 +63,8 @@ class LocalExecutor:
         self._link: LauncherLink | None = None
         self._linking = asyncio.Lock()
         self._next_sweep = 0.0
-        self._wanted = default_isolation(self._runs_folder) if isolation is None else isolation
+        wanted = default_isolation(self._runs_folder) if isolation is None else isolation
+        self._wanted = wanted._replace(runs_folder=str(self._runs_folder))
         self._isolation: Isolation | None = None
         #: What scripts are not kept from on this machine.
         self.warnings: list[str] = []

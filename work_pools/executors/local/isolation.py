@@ -36,6 +36,8 @@ class Isolation(NamedTuple):
     guarded_ports: tuple[int, ...] = ()
     processes: int = 512
     disk_bytes: int = 10 << 30
+    #: Where the run directories are; the executor sets it.
+    runs_folder: str = ""
 
     @property
     def level(self) -> str:

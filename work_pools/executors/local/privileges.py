@@ -40,8 +40,8 @@ def _lower(kind: int, value: int) -> None:
 def drop(uid: int | None) -> None:
     """Become the script's user, if it has one of its own, without any right beyond that."""
     if uid is not None:
+        # The launcher has emptied the bounding set.
         os.setgroups([])
-        kernel.drop_bounding_set()
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     else:

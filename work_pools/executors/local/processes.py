@@ -65,6 +65,11 @@ def start_ticks(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
+def own_pid() -> int:
+    """This process's number in the machine's /proc; in a process namespace of its own it goes by another."""
+    return int(os.readlink("/proc/self"))
+
+
 def identity(pid: int) -> dict[str, Any]:
     """What ``open_pidfd`` needs to find this very process again."""
     return {"pid": pid, "start_ticks": start_ticks(pid), "boot_id": boot_id()}
@@ -106,6 +111,12 @@ def descendants(pid: int) -> list[int]:
 def all_processes() -> list[int]:
     """Every process of the machine."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def signal_namespace(number: int) -> None:
+    """Send a signal to every other process of the namespace whose first process calls this."""
+    with suppress(ProcessLookupError):
+        os.kill(-1, number)
 
 
 def signal_family(group: int, number: int) -> None:

@@ -28,11 +28,10 @@ class Script(NamedTuple):
     stderr: int
 
 
-def spawn(order: Order, directory: RunDirectory, isolation: Isolation) -> Script:
+def spawn(order: Order, directory: RunDirectory, isolation: Isolation, uid: int | None) -> Script:
     """Start the order's command; raises ``NotStarted``."""
     try:
         (stdout, child_stdout), (stderr, child_stderr), (report, child_report) = os.pipe(), os.pipe(), os.pipe()
-        uid = sandbox.own_user(isolation, os.getpid())
         pid = os.fork()
     except OSError as error:
         raise NotStarted(f"No process could be made for the script: {error.strerror}") from error
@@ -41,19 +40,23 @@ def spawn(order: Order, directory: RunDirectory, isolation: Isolation) -> Script
         _become(order, (child_stdout, child_stderr), confine, child_report)
     for descriptor in (child_stdout, child_stderr, child_report):
         os.close(descriptor)
-    script = Script(pid, _read_report(report, pid), stdout, stderr)
+    machines_pid, started_us = _read_report(report, pid)
     # Not by the child: what it touches before its exec, it copies.
-    session = processes.identity(pid) | {"started_us": script.started_us, "uid": uid}
+    session = processes.identity(machines_pid) | {"started_us": started_us, "uid": uid}
     directory.overwrite("session", json.dumps(session).encode())
-    return script
+    return Script(pid, started_us, stdout, stderr)
 
 
-def _read_report(report: int, pid: int) -> int:
-    """The moment of the exec. The exec closes the child's end, so a moment with nothing behind it means success."""
+def _read_report(report: int, pid: int) -> tuple[int, int]:
+    """The machine's number of the script's process and the moment of the exec.
+
+    The exec closes the child's end, so numbers with nothing behind them mean success.
+    """
     with open(report, "rb") as file:
-        moment, _, error = file.read().decode(errors="replace").partition("\n")
-    if moment and not error:
-        return int(moment)
+        numbers, _, error = file.read().decode(errors="replace").partition("\n")
+    if numbers and not error:
+        machines_pid, moment = map(int, numbers.split())
+        return machines_pid, moment
     os.waitpid(pid, 0)
     raise NotStarted(error.strip() or "The script's process ended before it began.")
 
@@ -62,11 +65,12 @@ def _become(order: Order, streams: tuple[int, int], confine: Callable[[], None],
     """Runs in the child and never returns. Every other descriptor closes itself at the exec."""
     try:
         os.setsid()
+        pid = processes.own_pid()
         os.dup2(streams[0], 1)
         os.dup2(streams[1], 2)
         confine()
         processes.die_with_parent()
-        os.write(report, b"%d\n" % (time.time_ns() // 1000))
+        os.write(report, b"%d %d\n" % (pid, time.time_ns() // 1000))
         os.execve(order.command[0], order.command, order.env)  # noqa: S606 - no shell is what we want
     except sandbox.CannotConfine as error:
         _tell(report, str(error))

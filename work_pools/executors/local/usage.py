@@ -26,10 +26,10 @@ _PAGE, _BLOCK = os.sysconf("SC_PAGE_SIZE"), 512
 
 
 class Usage:
-    """Of one script, by the process that is the ancestor of all of its processes."""
+    """Of one script; ``pid`` is the machine's number of the process that is the ancestor of all of its processes."""
 
-    def __init__(self, isolation: Isolation, order: Order, directory: RunDirectory) -> None:
-        self._isolation, self._order = isolation, order
+    def __init__(self, isolation: Isolation, order: Order, directory: RunDirectory, pid: int) -> None:
+        self._isolation, self._order, self._pid = isolation, order, pid
         self._folders = (directory.work, directory.temporary)
         self._interval = _SHORTEST_LOOK
         self._next_count = 0.0
@@ -39,7 +39,7 @@ class Usage:
 
     def excess(self) -> str | None:
         """The limit that is exceeded, in words; None while all is well."""
-        pids = descendants(os.getpid())
+        pids = descendants(self._pid)
         text = self._of_processes(pids) or self._of_disk(pids) or self._of_memory(pids)
         self.due_at = time.monotonic() + self._interval
         return text
