@@ -253,7 +253,8 @@ def _name_servers() -> list[str]:
 
 
 def _environment(directory: RunDirectory, order: AttemptOrder) -> dict[str, str]:
-    defaults = {"PATH": _PATH, "HOME": directory.work, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    # A shell that is not told which shell it is asks for its user, which costs it more than all the rest.
+    defaults = {"PATH": _PATH, "HOME": directory.work, "SHELL": _SHELL, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
     return defaults | order.env | {"JOB_RESULT": _result_path(directory)}
 
 

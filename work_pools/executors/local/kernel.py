@@ -63,6 +63,11 @@ def unshare(flags: int) -> None:
     checked(_libc.unshare(flags), "unshare")
 
 
+def join(namespace: int, kind: int) -> None:
+    """Enter a namespace that a descriptor stands for."""
+    checked(_libc.setns(namespace, kind), "setns")
+
+
 def fork(flags: int) -> int:
     """os.fork() into new namespaces, which fork(2) and so Python's own have no words for."""
     if not flags:

@@ -11,7 +11,7 @@ import os
 from work_pools.executors.local import kernel
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.run_directory import RunDirectory
-from work_pools.executors.local.shared_root import OUTSIDE, OWN, TEMPORARY, is_inside, make_place, replaceable
+from work_pools.executors.local.shared_root import OWN, TEMPORARY, is_inside, make_place, replaceable
 
 _SHARED_MEMORY = "size=64m,mode=1777"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 
 from work_pools.executors.local import kernel
@@ -37,13 +36,7 @@ def _lower(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def drop(uid: int | None) -> None:
-    """Become the script's user, if it has one of its own, without any right beyond that."""
-    if uid is not None:
-        # The launcher has emptied the bounding set.
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-    else:
-        kernel.drop_capabilities()
+def drop() -> None:
+    """For good, whatever the script executes."""
+    kernel.drop_capabilities()
     kernel.forbid_new_privileges()

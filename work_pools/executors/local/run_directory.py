@@ -82,7 +82,7 @@ class RunDirectory:
 
     def take(self, claim: str, identity: dict[str, Any]) -> bool:
         """Become the one that runs this attempt; False when it was sealed or somebody else is."""
-        mine = self.at(f"{TAKEN}{claim}-{identity['pid']}")
+        mine = self.at(f"{TAKEN}{claim}-{identity.get('pid', os.getpid())}")
         try:
             os.rename(self.at(READY + claim), mine)
             # Makes no file: a token that is sealed at this moment must not come to be again.

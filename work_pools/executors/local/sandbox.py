@@ -7,7 +7,16 @@ import signal
 from collections.abc import Callable
 
 from work_pools.executors.local import isolation as levels
-from work_pools.executors.local import kernel, landlock, namespaces, new_root, privileges, processes, shared_root
+from work_pools.executors.local import (
+    kernel,
+    landlock,
+    namespaces,
+    new_root,
+    own_user_process,
+    privileges,
+    processes,
+    shared_root,
+)
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Order
 from work_pools.executors.local.run_directory import RunDirectory
@@ -41,6 +50,7 @@ def _prepare_namespaces(isolation: Isolation) -> None:
     kernel.forbid_new_privileges()
     if isolation.first_uid:
         kernel.drop_bounding_set()
+        own_user_process.prepare_for_all()
 
 
 def _guard_ports(isolation: Isolation) -> None:
@@ -73,26 +83,26 @@ def own_user(isolation: Isolation, shim: int) -> int | None:
     return isolation.first_uid + shim if isolation.first_uid and isolation.level == levels.NAMESPACES else None
 
 
-def confine(isolation: Isolation, order: Order, directory: RunDirectory, uid: int | None) -> None:
+def confine(isolation: Isolation, order: Order, directory: RunDirectory) -> None:
     """Called in the child, as its last act before it becomes the script. Raises ``CannotConfine``."""
     os.umask(0o022)
     for number in _PYTHONS_OWN:
         signal.signal(number, signal.SIG_DFL)
     try:
         os.chdir(directory.work)
-        _apply(isolation, order, directory, uid)
+        _apply(isolation, order, directory)
     except OSError as error:
         raise CannotConfine(f"The script could not be isolated: {error}") from error
 
 
-def _apply(isolation: Isolation, order: Order, directory: RunDirectory, uid: int | None) -> None:
+def _apply(isolation: Isolation, order: Order, directory: RunDirectory) -> None:
     if isolation.level == levels.NAMESPACES:
         new_root.enter(isolation, directory)
         if os.getuid() != 0:
             namespaces.enter_own_users()
     privileges.limit(isolation, order)
     if isolation.level != levels.NONE:
-        privileges.drop(uid)
+        privileges.drop()
     if isolation.level == levels.LANDLOCK:
         readable = [*isolation.readable, directory.at("code"), "/proc"]
         landlock.confine_files(readable, [directory.work, directory.temporary, *isolation.writable, *_DEVICES])
