@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.suspects import ORDINARY_USER, Outcome, Suspects
+from work_pools.executors.local import metadata_guard
 from work_pools.executors.local.executor import default_isolation
 from work_pools.executors.local.landlock import guards_ports
 
@@ -191,8 +192,12 @@ for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET, "0.0.0.0"),
             script = f"socket.create_connection(('127.0.0.1', {port})); spoils = 'connected'"
             assert await _said(suspects, script) == "connected"
 
-    async def test_that_the_clouds_metadata_address_is_not_blocked_is_said(self, suspects: Suspects) -> None:
-        assert any("169.254.169.254" in warning for warning in suspects.warnings)
+    async def test_not_to_the_clouds_metadata_address_or_that_is_said(self, suspects: Suspects, home: Path) -> None:
+        """Nothing is ever sent there: the kernel is asked what it would do with a packet of the script's user."""
+        outcome = await suspects.run("id -u")
+        refused = metadata_guard.refuses("169.254.169.254", int(outcome.lines[0]))
+        assert refused == (home.stat().st_uid == 0)
+        assert refused != any("169.254.169.254" in warning for warning in suspects.warnings)
 
     async def test_to_nobody_without_network(self, home: Path, prefect_port: int) -> None:
         script = """

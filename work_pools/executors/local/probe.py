@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from platform_api.domain.jobs import JobType
 from work_pools.executors.local import isolation as levels
+from work_pools.executors.local import metadata_guard
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.protocol import AttemptOrder, AttemptRef
 
@@ -17,8 +18,7 @@ from work_pools.executors.protocol import AttemptOrder, AttemptRef
 Attempt = Callable[[Isolation, AttemptOrder], Awaitable[tuple[bytes, str | None]]]
 
 _SECONDS = 20.0
-#: Where clouds hand out the machine's credentials to whoever asks. Nothing here ever asks it.
-METADATA = "169.254.169.254"
+_METADATA = metadata_guard.ADDRESSES[0]
 
 _SCRIPT = """
 import errno, json, os, socket, sys
@@ -52,7 +52,7 @@ async def settle(wanted: Isolation, bait: str, attempt: Attempt) -> tuple[Isolat
             facts = json.loads(output)
             fault = _fault(candidate, facts)
             if fault is None:
-                return candidate, [*_warnings(candidate, wanted, facts, faults)]
+                return candidate, [*_warnings(candidate, wanted, facts, faults), *_network_warnings(candidate, facts)]
             error = fault
         faults.append(error)
     raise RuntimeError(f"Scripts cannot be isolated as the settings demand: {'; '.join(faults)}")
@@ -94,13 +94,23 @@ def _warnings(taken: Isolation, wanted: Isolation, facts: dict[str, Any], faults
         yield f"scripts have no namespaces of their own: processes of others are visible by number{because}"
     elif taken.first_uid != wanted.first_uid:
         yield f"scripts have no user of their own{because}"
+    yield "a job's cpu limit is not enforced by the local executor"
+
+
+def _network_warnings(taken: Isolation, facts: dict[str, Any]) -> Iterator[str]:
     if facts["ports"]:
         yield "scripts can reach PostgreSQL and Prefect on this machine; only passwords guard them"
-    if wanted.network:
+    if not taken.network and taken.level != levels.NAMESPACES:
+        yield f"scripts have the network, {_METADATA} included, although JOB_PLATFORM_SCRIPT_NETWORK=false"
+    elif taken.network and (fault := _guard_metadata(taken)):
         yield (
-            f"the cloud's metadata address {METADATA} is not blocked by local isolation"
-            " unless JOB_PLATFORM_SCRIPT_NETWORK=false"
+            f"the cloud's metadata address {_METADATA} is not blocked by local isolation"
+            f" unless JOB_PLATFORM_SCRIPT_NETWORK=false ({fault})"
         )
-    elif taken.level != levels.NAMESPACES:
-        yield f"scripts have the network, {METADATA} included, although JOB_PLATFORM_SCRIPT_NETWORK=false"
-    yield "a job's cpu limit is not enforced by the local executor"
+
+
+def _guard_metadata(taken: Isolation) -> str | None:
+    """Why scripts could reach the address, if they could."""
+    if not taken.first_uid or taken.level != levels.NAMESPACES:
+        return "scripts have no users of their own"
+    return metadata_guard.guard(metadata_guard.users_from(taken.first_uid))
