@@ -19,7 +19,7 @@ from platform_api.domain.jobs import JobType
 from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, decode
 from platform_api.domain.log_limits import LogLimits
 from work_pools.executors.local import discarding, log_segments, probe, processes, result_document
-from work_pools.executors.local.isolation import SYSTEM_FOLDERS, Isolation
+from work_pools.executors.local.isolation import LANDLOCK, SYSTEM_FOLDERS, Isolation
 from work_pools.executors.local.launcher_link import BASE_PYTHON, LauncherGone, LauncherLink
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.protocol import (
@@ -215,7 +215,7 @@ class LocalExecutor:
         interpreter, script_name = _INTERPRETERS[order.type]
         command = [interpreter, f"{directory.code(str(order.claim))}/{script_name}", *order.arguments]
         limits = (order.timeout_seconds, order.grace_seconds, order.memory_bytes)
-        env = _environment(directory, order)
+        env = _environment(directory, order, self._isolation or Isolation.off())
         link = await self._live_link()
         async with asyncio.timeout(_ANSWER_SECONDS):
             return await link.order(directory.path, str(order.claim), command, env, limits, self._log_limits)
@@ -252,9 +252,11 @@ def _name_servers() -> list[str]:
     return [] if path.startswith(SYSTEM_FOLDERS) else [path]
 
 
-def _environment(directory: RunDirectory, order: AttemptOrder) -> dict[str, str]:
+def _environment(directory: RunDirectory, order: AttemptOrder, isolation: Isolation) -> dict[str, str]:
     # A shell that is not told which shell it is asks for its user, which costs it more than all the rest.
     defaults = {"PATH": _PATH, "HOME": directory.work, "SHELL": _SHELL, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    if isolation.level == LANDLOCK:
+        defaults["TMPDIR"] = directory.temporary
     return defaults | order.env | {"JOB_RESULT": _result_path(directory)}
 
 

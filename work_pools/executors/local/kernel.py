@@ -141,9 +141,12 @@ def drop_bounding_set() -> None:
 
 
 def drop_capabilities() -> None:
-    """Of this process and of all that it executes."""
-    checked(_libc.prctl(_PR_SET_SECUREBITS, _NO_ROOT_LOCKED, 0, 0, 0), "securebits")
-    drop_bounding_set()
+    """Of this process and, with ``forbid_new_privileges``, of all that it executes."""
+    # An ordinary user has no right to the first two, and nothing that they could take.
+    if _libc.prctl(_PR_SET_SECUREBITS, _NO_ROOT_LOCKED, 0, 0, 0) == 0:
+        drop_bounding_set()
+    elif os.geteuid() == 0:
+        checked(-1, "securebits")
     _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     header, none = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
     checked(_libc.capset(header, none), "capset")

@@ -91,7 +91,10 @@ def _warnings(taken: Isolation, wanted: Isolation, facts: dict[str, Any], faults
     if taken.level == levels.NONE:
         yield f"scripts are not isolated: they can read the platform's files and other scripts' memory{because}"
     elif taken.level == levels.LANDLOCK:
-        yield f"scripts have no namespaces of their own: processes of others are visible by number{because}"
+        yield (
+            "scripts have no namespaces of their own: processes of others are visible by number; a fork bomb is not"
+            " contained; shared memory may be left; only its password guards the database's socket" + because
+        )
     elif taken.first_uid != wanted.first_uid:
         yield f"scripts have no user of their own{because}"
     yield "a job's cpu limit is not enforced by the local executor"
