@@ -25,6 +25,7 @@ from work_pools.executors.local.landlock import guards_ports
 
 MEBIBYTE = 1 << 20
 PROCESSES = 60
+NICENESS = 7
 DISK = 64 * MEBIBYTE
 #: From this version of landlock on (Linux 6.12) a script cannot signal others.
 SCOPES_OF_SIGNALS = 6
@@ -122,6 +123,7 @@ async def _suspects(machine: Machine, prefect_port: int, *, network: bool = True
         network=network,
         guarded_ports=(prefect_port,),
         processes=PROCESSES,
+        niceness=NICENESS,
         disk_bytes=DISK,
     )
     return await Suspects.open(machine.home / "runs", isolation, ordinary=not machine.is_root)
@@ -374,6 +376,17 @@ class TestTaking:
         bomb = await suspects.run("bomb() { bomb | bomb & }; bomb; sleep 20")
         assert (bomb.cause, bomb.error) == ("limit_exceeded", f"process limit of {PROCESSES} exceeded")
         assert (await neighbour).exit_code == 0
+
+
+class TestStandingBack:
+    async def test_behind_the_platforms_own_processes(self, suspects: Suspects) -> None:
+        outcome = await suspects.run("sleep .2; nice; cut -d' ' -f3 /proc/self/autogroup 2>/dev/null || echo 7")
+        assert outcome.lines == [str(NICENESS)] * 2
+
+    async def test_and_it_stays_there(self, suspects: Suspects) -> None:
+        outcome = await suspects.run("nice -n -5 nice; echo -5 > /proc/self/autogroup && echo forward")
+        assert str(NICENESS) in outcome.lines
+        assert "forward" not in outcome.lines
 
 
 class TestStaying:

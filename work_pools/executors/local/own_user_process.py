@@ -67,10 +67,13 @@ def _elsewhere(isolation: Isolation, directory: RunDirectory) -> Iterator[None]:
 @contextmanager
 def _limited(isolation: Isolation, order: Order) -> Iterator[None]:
     before = [(kind, resource.getrlimit(kind)) for kind in _LIMITS]
+    niceness = os.nice(isolation.niceness) - isolation.niceness
     try:
         privileges.limit(isolation, order)
         yield
     finally:
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, niceness)
         for kind, limits in before:
             # Without CAP_SYS_RESOURCE they stay: a shim needs little more than a script may have.
             with suppress(ValueError):

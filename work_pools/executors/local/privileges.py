@@ -1,8 +1,9 @@
-"""The last of a script's rights: user, groups, capabilities, limits. Standard library only."""
+"""The last of a script's rights: capabilities, limits, its place behind others. Standard library only."""
 
 from __future__ import annotations
 
 import resource
+from contextlib import suppress
 
 from work_pools.executors.local import kernel
 from work_pools.executors.local.isolation import Isolation
@@ -20,7 +21,7 @@ def limit(isolation: Isolation, order: Order) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # The worker's own soft limit is far higher; programs that use select() break with it.
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, _OPEN_FILES), hard))
-    if isolation == Isolation.off():
+    if isolation.is_off:
         return
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_FSIZE, isolation.disk_bytes)
@@ -28,6 +29,15 @@ def limit(isolation: Isolation, order: Order) -> None:
         _lower(resource.RLIMIT_NPROC, isolation.processes + _SPARE_PROCESSES)
     if order.memory_bytes:
         _lower(resource.RLIMIT_DATA, order.memory_bytes * _RESERVED_PER_USED + _RESERVED_AT_LEAST)
+
+
+def stand_back(isolation: Isolation, pid: int) -> None:
+    """Put a script's session behind the platform's own processes where both want the same core.
+
+    Where the kernel groups processes by session, a process's own niceness counts within its session alone.
+    """
+    with suppress(OSError), open(f"/proc/{pid}/autogroup", "w") as file:
+        file.write(str(isolation.niceness))
 
 
 def _lower(kind: int, value: int) -> None:

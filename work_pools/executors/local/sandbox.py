@@ -100,6 +100,7 @@ def _apply(isolation: Isolation, order: Order, directory: RunDirectory) -> None:
         new_root.enter(isolation, directory)
         if os.getuid() != 0:
             namespaces.enter_own_users()
+    os.nice(isolation.niceness)
     privileges.limit(isolation, order)
     if isolation.level != levels.NONE:
         privileges.drop()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from work_pools.executors.local import kernel, own_user_process, processes, sandbox
+from work_pools.executors.local import kernel, own_user_process, privileges, processes, sandbox
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Order
 from work_pools.executors.local.run_directory import RunDirectory
@@ -39,6 +39,8 @@ def spawn(order: Order, directory: RunDirectory, isolation: Isolation, uid: int 
     )
     for descriptor in streams:
         os.close(descriptor)
+    if isolation.niceness:
+        privileges.stand_back(isolation, machines_pid)
     # Not by the child: what it touches before its exec, it copies.
     session = processes.identity(machines_pid) | {"started_us": started_us, "uid": uid}
     directory.overwrite("session", json.dumps(session).encode())
