@@ -214,7 +214,7 @@ class LocalExecutor:
     async def _order(self, directory: RunDirectory, order: AttemptOrder) -> int | None:
         interpreter, script_name = _INTERPRETERS[order.type]
         command = [interpreter, f"{directory.code(str(order.claim))}/{script_name}", *order.arguments]
-        limits = (order.timeout_seconds, order.grace_seconds, order.memory_bytes)
+        limits = (order.timeout_seconds, order.grace_seconds, order.memory_bytes, order.cpu_cores)
         env = _environment(directory, order, self._isolation or Isolation.off())
         link = await self._live_link()
         async with asyncio.timeout(_ANSWER_SECONDS):

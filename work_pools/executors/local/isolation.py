@@ -38,6 +38,8 @@ class Isolation(NamedTuple):
     disk_bytes: int = 10 << 30
     #: How far scripts stand behind the platform's own processes where both want the same core, as nice(1) counts.
     niceness: int = 0
+    #: Where groups for scripts' cores can be made; the probe finds it.
+    cpu_groups: str = ""
     #: Where the run directories are; the executor sets it.
     runs_folder: str = ""
 
@@ -54,7 +56,7 @@ class Isolation(NamedTuple):
     @property
     def is_off(self) -> bool:
         """Whether an operator wants none, which is not the same as a machine that can do none."""
-        return self._replace(network=True, niceness=0, runs_folder="") == Isolation.off()
+        return self._replace(network=True, niceness=0, cpu_groups="", runs_folder="") == Isolation.off()
 
     @classmethod
     def off(cls) -> Isolation:

@@ -9,8 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 from platform_api.domain.jobs import JobType
+from work_pools.executors.local import cgroups, metadata_guard
 from work_pools.executors.local import isolation as levels
-from work_pools.executors.local import metadata_guard
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.protocol import AttemptOrder, AttemptRef
 
@@ -46,13 +46,16 @@ print(json.dumps({
 async def settle(wanted: Isolation, bait: str, attempt: Attempt) -> tuple[Isolation, list[str]]:
     """The best isolation that works here, and what it does not keep a script from; ``bait`` is a hidden file."""
     faults: list[str] = []
-    for candidate in _candidates(wanted):
+    folder, fault = cgroups.settle()
+    warnings = [f"a job's cpu limit is not enforced by the local executor ({fault})"] if fault else []
+    for candidate in _candidates(wanted._replace(cpu_groups=folder)):
         output, error = await attempt(candidate, _order(candidate, bait))
         if error is None:
             facts = json.loads(output)
             fault = _fault(candidate, facts)
             if fault is None:
-                return candidate, [*_warnings(candidate, wanted, facts, faults), *_network_warnings(candidate, facts)]
+                found = [*_warnings(candidate, wanted, facts, faults), *_network_warnings(candidate, facts)]
+                return candidate, found + warnings
             error = fault
         faults.append(error)
     raise RuntimeError(f"Scripts cannot be isolated as the settings demand: {'; '.join(faults)}")
@@ -97,7 +100,6 @@ def _warnings(taken: Isolation, wanted: Isolation, facts: dict[str, Any], faults
         )
     elif taken.first_uid != wanted.first_uid:
         yield f"scripts have no user of their own{because}"
-    yield "a job's cpu limit is not enforced by the local executor"
 
 
 def _network_warnings(taken: Isolation, facts: dict[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 #: What was forked during one round of SIGKILL is found by the next.
 _KILL_ROUNDS = 20
+_TICKS = os.sysconf("SC_CLK_TCK")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -89,6 +90,19 @@ def open_pidfd(known: dict[str, Any] | None) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def inner_pid(pid: int) -> int | None:
+    """The number by which a process goes in its own process namespace, None when it is gone."""
+    with suppress(OSError), open(f"/proc/{pid}/status") as file:
+        return next((int(line.split()[-1]) for line in file if line.startswith("NSpid:")), pid)
+    return None
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and those of its children that it has waited for have computed."""
+    fields = _stat(pid)
+    return sum(map(int, fields[11:15])) / _TICKS if fields else 0.0
 
 
 def children(pid: int) -> list[int]:

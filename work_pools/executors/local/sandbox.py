@@ -6,8 +6,8 @@ import os
 import signal
 from collections.abc import Callable
 
-from work_pools.executors.local import isolation as levels
 from work_pools.executors.local import (
+    cgroups,
     kernel,
     landlock,
     namespaces,
@@ -17,6 +17,7 @@ from work_pools.executors.local import (
     processes,
     shared_root,
 )
+from work_pools.executors.local import isolation as levels
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Order
 from work_pools.executors.local.run_directory import RunDirectory
@@ -36,6 +37,7 @@ def prepare_for_all(isolation: Isolation) -> None:
     """
     forget_signals()
     try:
+        cgroups.open_folder(isolation.cpu_groups)
         if isolation.level == levels.NAMESPACES:
             _prepare_namespaces(isolation)
         _guard_ports(isolation)

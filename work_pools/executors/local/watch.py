@@ -67,6 +67,7 @@ class Watch:
             if self._deadline <= time.monotonic():
                 self._act()
             self._look_at_usage()
+        self._usage.close()
         self._drain()
         self.error = self.error or self._log.error
 
