@@ -191,6 +191,18 @@ for name in ("credentials.json", "api-key-pepper"):
 """
         assert await _said(suspects, script) == []
 
+    async def test_no_mount_but_those_of_its_own_tree(self, suspects: Suspects, machine: Machine, home: Path) -> None:
+        if machine.level != NAMESPACES:
+            pytest.skip("its tree is the machine's")
+        script = f"""
+mounts = [line.split() for line in open("/proc/self/mountinfo")]
+places = [fields[4] for fields in mounts]
+runs = [fields[fields.index("-") + 1] for fields in mounts if fields[4] == {str(home / "runs")!r}]
+spoils = {{"proc": places.count("/proc"), "runs": runs, "machine": os.path.exists("/sys") or os.path.exists("/run")}}
+spoils["outside"] = [name for _, _, files in os.walk("/.outside") for name in files]
+"""
+        assert await _said(suspects, script) == {"proc": 1, "runs": ["tmpfs"], "machine": False, "outside": []}
+
     async def test_no_other_runs_folder(self, suspects: Suspects, home: Path) -> None:
         neighbour = asyncio.create_task(suspects.run("echo private > file; sleep 1"))
         await asyncio.sleep(0.3)
