@@ -165,7 +165,9 @@ class LocalExecutor:
         while directory.exists():
             shim = directory.read_document("started")
             if shim is not None and not directory.is_discarded():
-                await _until_gone(shim)
+                # What never had a shim of its own is recorded by a process that goes on: the launcher, or this one.
+                if not directory.has_ended():
+                    await _until_gone(shim)
                 record = directory.read_document("exit")
                 return _end(ref, record if record else await asyncio.to_thread(_lost, directory))
             if shim is not None:

@@ -56,7 +56,7 @@ def plan(isolation: Isolation) -> Plan:
     shown = {place: path for place, path in shown.items() if path not in replaceable(isolation)}
     for path, inside in replaceable(isolation).items():
         shown[os.path.dirname(inside)[1:]] = os.path.dirname(path)
-    folders = _with_parents([*folders, *map(os.path.dirname, replaceable(isolation).values())])
+    folders = _with_parents([*folders, *(os.path.dirname(inside)[1:] for inside in replaceable(isolation).values())])
     hidden = [path for path in isolation.hidden if os.path.exists(path) and is_inside(path, shown.values())]
     shown |= {path[1:]: "/dev/null" for path in hidden if not os.path.isdir(path)}
     covers = [path[1:] for path in hidden if os.path.isdir(path)]
