@@ -109,6 +109,12 @@ class Settings(BaseSettings):
         "", description="Folders that scripts may write to and keep, separated by `:`; otherwise their own alone."
     )
     script_network: bool = Field(True, description="`false`: scripts have no network at all.")
+    script_niceness: int = Field(
+        5,
+        ge=0,
+        le=19,
+        description="How far scripts stand behind the platform's own processes where both want the same core.",
+    )
     script_processes: int = Field(512, ge=8, description="Processes that one script may have at once.")
     script_disk_mib: int = Field(10_240, ge=1, description="What one script may write to its own folders, in MiB.")
     max_jobs_per_team: int = Field(100, ge=1, description="Jobs a team may have; one more is refused with 429.")

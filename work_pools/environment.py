@@ -50,6 +50,7 @@ def order(run: HeldRun, spec: JobSpec, secrets: SecretValues, grace_seconds: flo
         timeout_seconds=spec.timeout_seconds,
         grace_seconds=grace_seconds,
         memory_bytes=spec.resources.memory_bytes,
+        cpu_cores=spec.resources.cpu_cores,
     )
 
 

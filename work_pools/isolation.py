@@ -19,7 +19,7 @@ _LEVELS = {"strict": (levels.NAMESPACES,), "best": (levels.NAMESPACES, levels.LA
 def isolation_of(settings: Settings) -> Isolation:
     """For the scripts of one worker."""
     if settings.script_isolation == "off":
-        return Isolation.off()._replace(network=settings.script_network)
+        return Isolation.off()._replace(network=settings.script_network, niceness=settings.script_niceness)
     default = default_isolation(settings.runs_folder.resolve())
     return default._replace(
         levels=_LEVELS[settings.script_isolation],
@@ -31,6 +31,7 @@ def isolation_of(settings: Settings) -> Isolation:
         guarded_ports=tuple(sorted(set(_loopback_ports(settings)))),
         processes=settings.script_processes,
         disk_bytes=settings.script_disk_mib << 20,
+        niceness=settings.script_niceness,
     )
 
 

@@ -34,6 +34,7 @@ from platform_api.settings import Settings
 from platform_api.ticks import CronTicks
 from work_pools.engine import Engine
 from work_pools.equipment import Equipment
+from work_pools.executors.local import processes
 from work_pools.executors.local.executor import LocalExecutor
 from work_pools.isolation import isolation_of
 from work_pools.loops import forever, until_done
@@ -82,6 +83,8 @@ async def run_worker(settings: Settings, pool: str | None = None, name: str | No
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    # Scripts of an ordinary user's may have the worker's own number: its secrets are not theirs to read.
+    processes.hide_memory()
     own_name = name or socket.gethostname()
     async with equipped(settings, pool or settings.work_pool, own_name) as (equipment, leadership):
         prefect = PrefectApi.connect(settings)

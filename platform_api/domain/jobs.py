@@ -79,6 +79,11 @@ class Resources:
     memory: str = "2Gi"
 
     @property
+    def cpu_cores(self) -> float:
+        """The number of cores."""
+        return float(self.cpu[:-1]) / 1000 if self.cpu.endswith("m") else float(self.cpu)
+
+    @property
     def memory_bytes(self) -> int:
         """The amount in bytes."""
         number = self.memory.rstrip("KMGTik")

@@ -154,7 +154,9 @@ class TestWhatAScriptSees:
         ref = await begin(executor, attempt_order(script, env={"MINE": "1"}))
         await executor.wait(ref)
         names = {line.partition("=")[0] for line in await lines_of(executor, ref)}
-        assert names == {"MINE", "PATH", "HOME", "LANG", "PYTHONUNBUFFERED", "JOB_RESULT", "PWD", "SHLVL", "_"}
+        assert names == {"MINE", "PATH", "HOME", "LANG", "SHELL"} | {
+            *("PYTHONUNBUFFERED", "JOB_RESULT", "PWD", "SHLVL", "_")
+        }
 
     async def test_no_descriptor_but_its_three(self, executor: LocalExecutor) -> None:
         script = "cd /proc/self/fd; for fd in *; do [ -e $fd ] && echo $fd; done; readlink 0"

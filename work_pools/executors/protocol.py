@@ -40,6 +40,8 @@ class AttemptOrder:
     grace_seconds: float
     #: Over all of its processes; going beyond it ends the attempt. None: no limit.
     memory_bytes: int | None = None
+    #: How many cores all its processes may have together, where the machine can limit that.
+    cpu_cores: float | None = None
 
 
 class Standing(StrEnum):

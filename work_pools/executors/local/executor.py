@@ -19,7 +19,7 @@ from platform_api.domain.jobs import JobType
 from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, decode
 from platform_api.domain.log_limits import LogLimits
 from work_pools.executors.local import discarding, log_segments, probe, processes, result_document
-from work_pools.executors.local.isolation import SYSTEM_FOLDERS, Isolation
+from work_pools.executors.local.isolation import LANDLOCK, SYSTEM_FOLDERS, Isolation
 from work_pools.executors.local.launcher_link import BASE_PYTHON, LauncherGone, LauncherLink
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.protocol import (
@@ -63,7 +63,8 @@ class LocalExecutor:
         self._link: LauncherLink | None = None
         self._linking = asyncio.Lock()
         self._next_sweep = 0.0
-        self._wanted = default_isolation(self._runs_folder) if isolation is None else isolation
+        wanted = default_isolation(self._runs_folder) if isolation is None else isolation
+        self._wanted = wanted._replace(runs_folder=str(self._runs_folder))
         self._isolation: Isolation | None = None
         #: What scripts are not kept from on this machine.
         self.warnings: list[str] = []
@@ -164,7 +165,9 @@ class LocalExecutor:
         while directory.exists():
             shim = directory.read_document("started")
             if shim is not None and not directory.is_discarded():
-                await _until_gone(shim)
+                # What never had a shim of its own is recorded by a process that goes on: the launcher, or this one.
+                if not directory.has_ended():
+                    await _until_gone(shim)
                 record = directory.read_document("exit")
                 return _end(ref, record if record else await asyncio.to_thread(_lost, directory))
             if shim is not None:
@@ -213,8 +216,8 @@ class LocalExecutor:
     async def _order(self, directory: RunDirectory, order: AttemptOrder) -> int | None:
         interpreter, script_name = _INTERPRETERS[order.type]
         command = [interpreter, f"{directory.code(str(order.claim))}/{script_name}", *order.arguments]
-        limits = (order.timeout_seconds, order.grace_seconds, order.memory_bytes)
-        env = _environment(directory, order)
+        limits = (order.timeout_seconds, order.grace_seconds, order.memory_bytes, order.cpu_cores)
+        env = _environment(directory, order, self._isolation or Isolation.off())
         link = await self._live_link()
         async with asyncio.timeout(_ANSWER_SECONDS):
             return await link.order(directory.path, str(order.claim), command, env, limits, self._log_limits)
@@ -251,8 +254,11 @@ def _name_servers() -> list[str]:
     return [] if path.startswith(SYSTEM_FOLDERS) else [path]
 
 
-def _environment(directory: RunDirectory, order: AttemptOrder) -> dict[str, str]:
-    defaults = {"PATH": _PATH, "HOME": directory.work, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+def _environment(directory: RunDirectory, order: AttemptOrder, isolation: Isolation) -> dict[str, str]:
+    # A shell that is not told which shell it is asks for its user, which costs it more than all the rest.
+    defaults = {"PATH": _PATH, "HOME": directory.work, "SHELL": _SHELL, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
+    if isolation.level == LANDLOCK:
+        defaults["TMPDIR"] = directory.temporary
     return defaults | order.env | {"JOB_RESULT": _result_path(directory)}
 
 

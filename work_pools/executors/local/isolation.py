@@ -36,6 +36,12 @@ class Isolation(NamedTuple):
     guarded_ports: tuple[int, ...] = ()
     processes: int = 512
     disk_bytes: int = 10 << 30
+    #: How far scripts stand behind the platform's own processes where both want the same core, as nice(1) counts.
+    niceness: int = 0
+    #: Where groups for scripts' cores can be made; the probe finds it.
+    cpu_groups: str = ""
+    #: Where the run directories are; the executor sets it.
+    runs_folder: str = ""
 
     @property
     def level(self) -> str:
@@ -46,6 +52,11 @@ class Isolation(NamedTuple):
     def has_users(self) -> bool:
         """Whether the kernel counts a script's processes apart from those of the worker's user."""
         return self.first_uid > 0 or self.level == NAMESPACES
+
+    @property
+    def is_off(self) -> bool:
+        """Whether an operator wants none, which is not the same as a machine that can do none."""
+        return self._replace(network=True, niceness=0, cpu_groups="", runs_folder="") == Isolation.off()
 
     @classmethod
     def off(cls) -> Isolation:

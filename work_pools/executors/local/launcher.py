@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator
 
-from work_pools.executors.local import processes, sandbox, shim
+from work_pools.executors.local import kernel, processes, sandbox, shim
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import LENGTH, Order
 from work_pools.executors.local.run_directory import RunDirectory
@@ -22,7 +22,7 @@ def main(orders: int, answers: int, isolation: Isolation) -> None:
     """Serve orders until the worker is gone."""
     os.set_inheritable(orders, False)
     os.set_inheritable(answers, False)
-    sandbox.prepare_for_all(isolation)
+    fault = _prepare(isolation)
     # Shims are nobody's to wait for; each undoes this for its own children.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     processes.hide_memory()
@@ -31,7 +31,20 @@ def main(orders: int, answers: int, isolation: Isolation) -> None:
     gc.disable()
     gc.freeze()
     for document in _documents(orders):
-        _launch(Order.decode(document), orders, answers, isolation)
+        order = Order.decode(document)
+        if fault:
+            shim.answer(answers, shim.refuse_unstarted(order, fault))
+        else:
+            _launch(order, orders, answers, isolation)
+
+
+def _prepare(isolation: Isolation) -> str | None:
+    """Why no script can be started, if so: whoever orders one hears it."""
+    try:
+        sandbox.prepare_for_all(isolation)
+    except sandbox.CannotConfine as error:
+        return str(error)
+    return None
 
 
 def _documents(orders: int) -> Iterator[bytes]:
@@ -45,7 +58,7 @@ def _documents(orders: int) -> Iterator[bytes]:
 
 def _launch(order: Order, orders: int, answers: int, isolation: Isolation) -> None:
     try:
-        pid = os.fork()
+        pid = kernel.fork(sandbox.of_a_shim(isolation))
     except OSError as error:
         refused = shim.refuse_unstarted(order, f"No process could be made for the script: {error.strerror}")
         shim.answer(answers, refused)

@@ -62,7 +62,7 @@ class LauncherLink:
         claim: str,
         command: Sequence[str],
         env: Mapping[str, str],
-        limits: tuple[float, float, int | None],
+        limits: tuple[float, float, int | None, float | None],
         log: LogLimits,
     ) -> int | None:
         """Have a shim run this; its start in microseconds, None when somebody else has started or sealed it."""

@@ -25,6 +25,8 @@ class Order(NamedTuple):
     grace_seconds: float
     #: Over all processes of the script together; None: no limit.
     memory_bytes: int | None
+    #: How many cores they may have together; None: no limit.
+    cpu_cores: float | None
     log_head_bytes: int
     log_tail_bytes: int
 

@@ -1,9 +1,9 @@
-"""The last of a script's rights: user, groups, capabilities, limits. Standard library only."""
+"""The last of a script's rights: capabilities, limits, its place behind others. Standard library only."""
 
 from __future__ import annotations
 
-import os
 import resource
+from contextlib import suppress
 
 from work_pools.executors.local import kernel
 from work_pools.executors.local.isolation import Isolation
@@ -24,7 +24,7 @@ def limit(isolation: Isolation, order: Order) -> None:
     # The worker's own soft limit is far higher; programs that use select() break with it.
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, _OPEN_FILES), hard))
     _lower(resource.RLIMIT_CORE, _NO_CORE_FILE)
-    if isolation == Isolation.off():
+    if isolation.is_off:
         return
     _lower(resource.RLIMIT_FSIZE, isolation.disk_bytes)
     if isolation.has_users:
@@ -33,19 +33,22 @@ def limit(isolation: Isolation, order: Order) -> None:
         _lower(resource.RLIMIT_DATA, order.memory_bytes * _RESERVED_PER_USED + _RESERVED_AT_LEAST)
 
 
+def stand_back(isolation: Isolation, pid: int) -> None:
+    """Put a script's session behind the platform's own processes where both want the same core.
+
+    Where the kernel groups processes by session, a process's own niceness counts within its session alone.
+    """
+    with suppress(OSError), open(f"/proc/{pid}/autogroup", "w") as file:
+        file.write(str(isolation.niceness))
+
+
 def _lower(kind: int, value: int) -> None:
     _, hard = resource.getrlimit(kind)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (value, value))
 
 
-def drop(uid: int | None) -> None:
-    """Become the script's user, if it has one of its own, without any right beyond that."""
-    if uid is not None:
-        os.setgroups([])
-        kernel.drop_bounding_set()
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-    else:
-        kernel.drop_capabilities()
+def drop() -> None:
+    """For good, whatever the script executes."""
+    kernel.drop_capabilities()
     kernel.forbid_new_privileges()

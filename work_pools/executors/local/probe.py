@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from platform_api.domain.jobs import JobType
+from work_pools.executors.local import cgroups, metadata_guard
 from work_pools.executors.local import isolation as levels
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.protocol import AttemptOrder, AttemptRef
@@ -17,8 +18,7 @@ from work_pools.executors.protocol import AttemptOrder, AttemptRef
 Attempt = Callable[[Isolation, AttemptOrder], Awaitable[tuple[bytes, str | None]]]
 
 _SECONDS = 20.0
-#: Where clouds hand out the machine's credentials to whoever asks. Nothing here ever asks it.
-METADATA = "169.254.169.254"
+_METADATA = metadata_guard.ADDRESSES[0]
 
 _SCRIPT = """
 import errno, json, os, socket, sys
@@ -46,13 +46,16 @@ print(json.dumps({
 async def settle(wanted: Isolation, bait: str, attempt: Attempt) -> tuple[Isolation, list[str]]:
     """The best isolation that works here, and what it does not keep a script from; ``bait`` is a hidden file."""
     faults: list[str] = []
-    for candidate in _candidates(wanted):
+    folder, fault = cgroups.settle()
+    warnings = [f"a job's cpu limit is not enforced by the local executor ({fault})"] if fault else []
+    for candidate in _candidates(wanted._replace(cpu_groups=folder)):
         output, error = await attempt(candidate, _order(candidate, bait))
         if error is None:
             facts = json.loads(output)
             fault = _fault(candidate, facts)
             if fault is None:
-                return candidate, [*_warnings(candidate, wanted, facts, faults)]
+                found = [*_warnings(candidate, wanted, facts, faults), *_network_warnings(candidate, facts)]
+                return candidate, found + warnings
             error = fault
         faults.append(error)
     raise RuntimeError(f"Scripts cannot be isolated as the settings demand: {'; '.join(faults)}")
@@ -91,16 +94,28 @@ def _warnings(taken: Isolation, wanted: Isolation, facts: dict[str, Any], faults
     if taken.level == levels.NONE:
         yield f"scripts are not isolated: they can read the platform's files and other scripts' memory{because}"
     elif taken.level == levels.LANDLOCK:
-        yield f"scripts have no namespaces of their own: processes of others are visible by number{because}"
+        yield (
+            "scripts have no namespaces of their own: processes of others are visible by number; a fork bomb is not"
+            " contained; shared memory may be left; only its password guards the database's socket" + because
+        )
     elif taken.first_uid != wanted.first_uid:
         yield f"scripts have no user of their own{because}"
+
+
+def _network_warnings(taken: Isolation, facts: dict[str, Any]) -> Iterator[str]:
     if facts["ports"]:
         yield "scripts can reach PostgreSQL and Prefect on this machine; only passwords guard them"
-    if wanted.network:
+    if not taken.network and taken.level != levels.NAMESPACES:
+        yield f"scripts have the network, {_METADATA} included, although JOB_PLATFORM_SCRIPT_NETWORK=false"
+    elif taken.network and (fault := _guard_metadata(taken)):
         yield (
-            f"the cloud's metadata address {METADATA} is not blocked by local isolation"
-            " unless JOB_PLATFORM_SCRIPT_NETWORK=false"
+            f"the cloud's metadata address {_METADATA} is not blocked by local isolation"
+            f" unless JOB_PLATFORM_SCRIPT_NETWORK=false ({fault})"
         )
-    elif taken.level != levels.NAMESPACES:
-        yield f"scripts have the network, {METADATA} included, although JOB_PLATFORM_SCRIPT_NETWORK=false"
-    yield "a job's cpu limit is not enforced by the local executor"
+
+
+def _guard_metadata(taken: Isolation) -> str | None:
+    """Why scripts could reach the address, if they could."""
+    if not taken.first_uid or taken.level != levels.NAMESPACES:
+        return "scripts have no users of their own"
+    return metadata_guard.guard(metadata_guard.users_from(taken.first_uid))

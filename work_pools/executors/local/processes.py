@@ -14,6 +14,7 @@ _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 #: What was forked during one round of SIGKILL is found by the next.
 _KILL_ROUNDS = 20
+_TICKS = os.sysconf("SC_CLK_TCK")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -65,6 +66,11 @@ def start_ticks(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
+def own_pid() -> int:
+    """This process's number in the machine's /proc; in a process namespace of its own it goes by another."""
+    return int(os.readlink("/proc/self"))
+
+
 def identity(pid: int) -> dict[str, Any]:
     """What ``open_pidfd`` needs to find this very process again."""
     return {"pid": pid, "start_ticks": start_ticks(pid), "boot_id": boot_id()}
@@ -84,6 +90,19 @@ def open_pidfd(known: dict[str, Any] | None) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def inner_pid(pid: int) -> int | None:
+    """The number by which a process goes in its own process namespace, None when it is gone."""
+    with suppress(OSError), open(f"/proc/{pid}/status") as file:
+        return next((int(line.split()[-1]) for line in file if line.startswith("NSpid:")), pid)
+    return None
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process and those of its children that it has waited for have computed."""
+    fields = _stat(pid)
+    return sum(map(int, fields[11:15])) / _TICKS if fields else 0.0
 
 
 def children(pid: int) -> list[int]:
@@ -106,6 +125,12 @@ def descendants(pid: int) -> list[int]:
 def all_processes() -> list[int]:
     """Every process of the machine."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def signal_namespace(number: int) -> None:
+    """Send a signal to every other process of the namespace whose first process calls this."""
+    with suppress(ProcessLookupError):
+        os.kill(-1, number)
 
 
 def signal_family(group: int, number: int) -> None:

@@ -2,10 +2,10 @@
 
     code/<claim>/     what runs                       log-0         frames of both streams as they arrived
     work/  tmp/       what it may write to            log-ring/     the end of a long log; see ``log_segments``
-    root/             where its file tree is mounted  session       the script's own process and its start
-    ready-<claim>     may be started by that claim    exit          how it ended; there once it is over
-    sealed-<claim>    may not be any more             stop          the cause why a worker wants it ended
-    started           which shim watches it           spare         room for ``exit`` on a full disk
+    ready-<claim>     may be started by that claim    session       the script's own process and its start
+    sealed-<claim>    may not be any more             exit          how it ended; there once it is over
+    started           which shim watches it           stop          the cause why a worker wants it ended
+                                                      spare         room for ``exit`` on a full disk
 
 An attempt starts when a shim takes its claim's token: renames it, writes into it who it is, and links it to
 ``started``, which only one can do. A takeover removes what tokens it finds before it looks for ``started``, so
@@ -35,7 +35,6 @@ class RunDirectory:
         self.path = path
         self.work = self.at("work")
         self.temporary = self.at("tmp")
-        self.root = self.at("root")
         self.log = self.at("log-0")
         self.log_ring = self.at("log-ring")
         self.started = self.at("started")
@@ -76,14 +75,14 @@ class RunDirectory:
         return True
 
     def _make_folders(self, claim: str) -> None:
-        own = (self.at("code"), self.code(claim), self.work, self.temporary, self.root)
+        own = (self.at("code"), self.code(claim), self.work, self.temporary)
         for folder in (os.path.dirname(self.path), self.path, *own):
             with suppress(FileExistsError):
                 os.mkdir(folder, 0o700)
 
     def take(self, claim: str, identity: dict[str, Any]) -> bool:
         """Become the one that runs this attempt; False when it was sealed or somebody else is."""
-        mine = self.at(f"{TAKEN}{claim}-{os.getpid()}")
+        mine = self.at(f"{TAKEN}{claim}-{identity.get('pid', os.getpid())}")
         try:
             os.rename(self.at(READY + claim), mine)
             # Makes no file: a token that is sealed at this moment must not come to be again.

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
+from work_pools.executors.local import (
+    cgroups,
+    kernel,
+    landlock,
+    namespaces,
+    new_root,
+    own_user_process,
+    privileges,
+    processes,
+    shared_root,
+)
 from work_pools.executors.local import isolation as levels
-from work_pools.executors.local import landlock, namespaces, new_root, privileges
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Order
 from work_pools.executors.local.run_directory import RunDirectory
@@ -20,22 +31,53 @@ class CannotConfine(Exception):
 
 
 def prepare_for_all(isolation: Isolation) -> None:
-    """Called once in the launcher: what costs too much to do for each script, and what none of them may inherit."""
+    """Called once in the launcher: what costs too much to do for each script, and what none of them may inherit.
+
+    Raises ``CannotConfine``.
+    """
     forget_signals()
-    if isolation.level == levels.NAMESPACES:
-        new_root.plan(isolation)
+    try:
+        cgroups.open_folder(isolation.cpu_groups)
+        if isolation.level == levels.NAMESPACES:
+            _prepare_namespaces(isolation)
+        _guard_ports(isolation)
+    except OSError as error:
+        raise CannotConfine(f"Scripts could not be isolated: {error}") from error
+
+
+def _prepare_namespaces(isolation: Isolation) -> None:
+    shared_root.replaceable(isolation)
+    namespaces.enter_shared()
+    shared_root.enter(isolation)
+    kernel.forbid_new_privileges()
+    if isolation.first_uid:
+        kernel.drop_bounding_set()
+        own_user_process.prepare_for_all()
+
+
+def _guard_ports(isolation: Isolation) -> None:
     if isolation.network and isolation.guarded_ports and isolation.level != levels.NONE and landlock.guards_ports():
         landlock.guard_ports(isolation.guarded_ports)
 
 
-def surround(isolation: Isolation, order: Order, directory: RunDirectory) -> int | None:
-    """Called in the shim before its script is forked; the descriptor, if any, is closed once the script has ended."""
-    uid = own_user(isolation, os.getpid())
+def of_a_shim(isolation: Isolation) -> int:
+    """Namespaces that a shim is forked into."""
+    return namespaces.OF_A_SHIM if isolation.level == levels.NAMESPACES else 0
+
+
+def hand_over(order: Order, directory: RunDirectory, uid: int | None) -> None:
+    """Called in the shim before its script is forked: the script's folders become its user's."""
     if uid is not None:
         claimed = directory.code(order.claim)
         for path in (directory.work, directory.temporary, directory.at("code"), claimed, *_inside(claimed)):
             os.chown(path, uid, uid)
-    return namespaces.enter() if isolation.level == levels.NAMESPACES else None
+
+
+def signal_of(isolation: Isolation) -> Callable[[int, int], None]:
+    """How a shim sends a signal to a script: to its process group and every other process that came of it."""
+    if isolation.level == levels.NAMESPACES:
+        return lambda _, number: processes.signal_namespace(number)
+    return processes.signal_family
 
 
 def own_user(isolation: Isolation, shim: int) -> int | None:
@@ -43,24 +85,27 @@ def own_user(isolation: Isolation, shim: int) -> int | None:
     return isolation.first_uid + shim if isolation.first_uid and isolation.level == levels.NAMESPACES else None
 
 
-def confine(isolation: Isolation, order: Order, directory: RunDirectory, uid: int | None) -> None:
+def confine(isolation: Isolation, order: Order, directory: RunDirectory) -> None:
     """Called in the child, as its last act before it becomes the script. Raises ``CannotConfine``."""
     os.umask(0o022)
     for number in _PYTHONS_OWN:
         signal.signal(number, signal.SIG_DFL)
     try:
         os.chdir(directory.work)
-        _apply(isolation, order, directory, uid)
+        _apply(isolation, order, directory)
     except OSError as error:
         raise CannotConfine(f"The script could not be isolated: {error}") from error
 
 
-def _apply(isolation: Isolation, order: Order, directory: RunDirectory, uid: int | None) -> None:
+def _apply(isolation: Isolation, order: Order, directory: RunDirectory) -> None:
     if isolation.level == levels.NAMESPACES:
         new_root.enter(isolation, directory)
+        if os.getuid() != 0:
+            namespaces.enter_own_users()
+    os.nice(isolation.niceness)
     privileges.limit(isolation, order)
     if isolation.level != levels.NONE:
-        privileges.drop(uid)
+        privileges.drop()
     if isolation.level == levels.LANDLOCK:
         readable = [*isolation.readable, directory.at("code"), "/proc"]
         landlock.confine_files(readable, [directory.work, directory.temporary, *isolation.writable, *_DEVICES])

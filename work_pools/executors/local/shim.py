@@ -26,17 +26,18 @@ from work_pools.executors.local.watch import Watch
 def run(order: Order, answers: int, isolation: Isolation) -> None:
     """The whole life of a shim, in a process of its own that was just forked."""
     os.setsid()
-    directory = RunDirectory(order.directory)
-    watch = Watch(directory, order, Usage(isolation, order, directory))
-    if not directory.take(order.claim, processes.identity(os.getpid()) | {"claim": order.claim}):
+    directory, pid = RunDirectory(order.directory), processes.own_pid()
+    uid = sandbox.own_user(isolation, pid)
+    watch = Watch(directory, order, Usage(isolation, order, directory, pid), sandbox.signal_of(isolation))
+    if not directory.take(order.claim, processes.identity(pid) | {"claim": order.claim}):
         answer(answers, Answer(order.number, None))
         return
     try:
         work = os.open(directory.work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         log = LogFile(directory.log, directory.log_ring, LogLimits(order.log_head_bytes, order.log_tail_bytes))
         processes.adopt_orphans()
-        keeping = sandbox.surround(isolation, order, directory)
-        watch.begin(spawn(order, directory, isolation), log, keeping)
+        sandbox.hand_over(order, directory, uid)
+        watch.begin(spawn(order, directory, isolation, uid), log)
     except (NotStarted, OSError) as error:
         answer(answers, refuse(order, directory, str(error)))
         return

@@ -12,37 +12,62 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from work_pools.executors.local import cgroups
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Order
-from work_pools.executors.local.processes import descendants
+from work_pools.executors.local.processes import cpu_seconds, descendants
 from work_pools.executors.local.run_directory import RunDirectory
 
 _SHORTEST_LOOK, _LONGEST_LOOK, _SLOWING = 0.1, 1.0, 1.5
 #: Files are counted at most this often, and at most this share of the time.
 _COUNT_SECONDS, _COUNT_SHARE = 1.0, 0.05
+#: What a script may compute before its cores are limited: more than an interpreter needs to begin.
+_FREE_SECONDS = 0.25
+_MACHINES_CORES = os.cpu_count() or 1
 #: Many empty files fill a disk as well.
 MOST_FILES = 200_000
 _PAGE, _BLOCK = os.sysconf("SC_PAGE_SIZE"), 512
 
 
 class Usage:
-    """Of one script, by the process that is the ancestor of all of its processes."""
+    """Of one script; ``pid`` is the machine's number of the process that is the ancestor of all of its processes."""
 
-    def __init__(self, isolation: Isolation, order: Order, directory: RunDirectory) -> None:
-        self._isolation, self._order = isolation, order
+    def __init__(self, isolation: Isolation, order: Order, directory: RunDirectory, pid: int) -> None:
+        self._isolation, self._order, self._pid = isolation, order, pid
         self._folders = (directory.work, directory.temporary)
         self._interval = _SHORTEST_LOOK
         self._next_count = 0.0
         self._unnamed_memory = 0
+        self._cores: cgroups.Group | None = None
         #: When to look again.
         self.due_at = time.monotonic() + _SHORTEST_LOOK
 
     def excess(self) -> str | None:
         """The limit that is exceeded, in words; None while all is well."""
-        pids = descendants(os.getpid())
+        pids = descendants(self._pid)
+        self._limit_cores(pids)
         text = self._of_processes(pids) or self._of_disk(pids) or self._of_memory(pids)
         self.due_at = time.monotonic() + self._interval
         return text
+
+    def close(self) -> None:
+        """Once the script is over."""
+        if self._cores:
+            self._cores.remove()
+
+    def _limit_cores(self, pids: list[int]) -> None:
+        """Those of a script that computes; moving the many that wait would cost more than it saves."""
+        limit, folder = self._order.cpu_cores, cgroups.opened()
+        if not limit or folder is None or limit >= _MACHINES_CORES:
+            return
+        try:
+            if not self._cores and sum(map(cpu_seconds, pids)) > _FREE_SECONDS:
+                self._cores = cgroups.Group.make(folder, self._pid, limit)
+            if self._cores:
+                self._cores.hold(self._pid)
+        except OSError:
+            # A worker that started removed it while it was still empty; the next look makes it again.
+            self._cores = None
 
     def _of_processes(self, pids: list[int]) -> str | None:
         if not self._isolation.has_users or len(pids) <= self._isolation.processes:

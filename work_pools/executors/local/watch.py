@@ -11,7 +11,6 @@ from contextlib import suppress
 
 from work_pools.executors.local.capture import LogFile, Stream
 from work_pools.executors.local.orders import Order
-from work_pools.executors.local.processes import signal_family
 from work_pools.executors.local.run_directory import RunDirectory
 from work_pools.executors.local.script_process import Script
 from work_pools.executors.local.usage import Usage
@@ -30,7 +29,9 @@ DRAIN_READS = 64
 class Watch:
     """Runs a script to its end. Made before the start is published, so that no signal is missed."""
 
-    def __init__(self, directory: RunDirectory, order: Order, usage: Usage) -> None:
+    def __init__(
+        self, directory: RunDirectory, order: Order, usage: Usage, signal_script: Callable[[int, int], None]
+    ) -> None:
         self.script: Script
         #: Why the script was stopped, if it was: ``timed_out``, ``cancelled`` or ``limit_exceeded``.
         self.cause: str | None = None
@@ -40,7 +41,7 @@ class Watch:
         #: What went wrong with watching, if anything.
         self.error: str | None = None
         self._directory, self._order, self._usage = directory, order, usage
-        self._keeping: int | None = None
+        self._signal_script = signal_script
         self._poll = select.poll()
         self._streams: dict[int, Stream] = {}
         self._over = self._stopping = False
@@ -48,9 +49,9 @@ class Watch:
         self._wakeups = wake_on_signals(signal.SIGTERM, signal.SIGCHLD)
         self._poll.register(self._wakeups, select.POLLIN)
 
-    def begin(self, script: Script, log: LogFile, keeping: int | None) -> None:
-        """Watch this script from now on; ``keeping`` is closed once it has ended."""
-        self.script, self._log, self._keeping = script, log, keeping
+    def begin(self, script: Script, log: LogFile) -> None:
+        """Watch this script from now on."""
+        self.script, self._log = script, log
         for name, descriptor in (("stdout", script.stdout), ("stderr", script.stderr)):
             self._streams[descriptor] = Stream(name, descriptor, self._log)
             self._poll.register(descriptor, select.POLLIN)
@@ -66,6 +67,7 @@ class Watch:
             if self._deadline <= time.monotonic():
                 self._act()
             self._look_at_usage()
+        self._usage.close()
         self._drain()
         self.error = self.error or self._log.error
 
@@ -98,8 +100,6 @@ class Watch:
 
     def _script_ended(self, status: int) -> None:
         self.status, self.ended_us = status, time.time_ns() // 1000
-        if self._keeping is not None:
-            os.close(self._keeping)
         if not self._stopping:
             self._at(LINGER_SECONDS, self._kill)
 
@@ -125,7 +125,7 @@ class Watch:
         if self._stopping or self.status is not None:
             return
         self._stopping, self.cause = True, cause
-        signal_family(self.script.pid, signal.SIGTERM)
+        self._signal_script(self.script.pid, signal.SIGTERM)
         self._at(self._order.grace_seconds, self._kill)
 
     def _kill(self) -> None:
@@ -133,7 +133,7 @@ class Watch:
         self._give_up_at = self._give_up_at or now + KILL_SECONDS
         if now > self._give_up_at:
             self.error, self._over = "Some of the script's processes do not react to SIGKILL.", True
-        signal_family(self.script.pid, signal.SIGKILL)
+        self._signal_script(self.script.pid, signal.SIGKILL)
         self._at(KILL_ROUND_SECONDS, self._kill)
 
     def _at(self, seconds: float, act: Callable[[], None]) -> None:
