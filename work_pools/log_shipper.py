@@ -55,10 +55,14 @@ class LogShipper:
             self._wake.set()
         self._tails[ref] = LogTail(ref, Position() if fresh else None, masker, self._limits.head_bytes)
 
-    async def drain(self, ref: AttemptRef) -> str | None:
-        """Ship the rest of an attempt that is over; returns the last line it wrote to stderr, if any."""
+    async def drain(self, ref: AttemptRef, *, torn: bool = False) -> str | None:
+        """Ship the rest of an attempt that is over; returns the last line it wrote to stderr, if any.
+
+        ``torn`` says that it may have been in the middle of a line when it ended, or that its log was.
+        """
         if ref not in self._tails:
             return None
+        self._tails[ref].torn = torn
         future = self._draining.setdefault(ref, asyncio.get_running_loop().create_future())
         self._wake.set()
         return await future

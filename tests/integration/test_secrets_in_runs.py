@@ -157,6 +157,14 @@ os.write(1, password.encode()[{half} + 3:] + b"\\n" + password.encode())
     assert PASSWORD[:half] not in await everything_stored(room)
 
 
+async def test_a_script_that_dies_in_the_middle_of_a_secret_leaves_no_part_of_it(room: Room) -> None:
+    worker = await real_worker(room)
+    script = 'import os\nos.write(1, b"x" + os.environ["PASSWORD"].encode()[:-1])\nos.kill(os.getpid(), 9)'
+    run = await room.run_by_hand(await room.job(script, type=JobType.PYTHON, secrets=SECRETS))
+    await room.until_status(run, "failed", "crashed", seconds=30)
+    assert await log_of(worker, run) == "x****"
+
+
 async def test_a_job_whose_secret_does_not_exist_fails_and_says_which(room: Room) -> None:
     await real_worker(room)
     run = await room.run_by_hand(await room.job("exit 0", secrets={"TOKEN": "no-such-token"}))

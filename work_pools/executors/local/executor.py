@@ -176,7 +176,7 @@ class LocalExecutor:
         """Straight from the shim's files; never so few bytes that the largest frame would not fit."""
         directory = self._directory(ref)
         found = log_segments.read(directory.log, directory.log_ring, offset, max(size, HEADER.size + LONGEST_PIECE))
-        return Output(found.offset, found.frames, found.before)
+        return Output(found.offset, found.frames, found.before, found.unfinished)
 
     async def stop(self, ref: AttemptRef, cause: EndCause) -> None:
         """Leave the cause and signal the shim; one that is just starting looks for the cause itself."""
