@@ -102,17 +102,20 @@ class LogTail:
     looked_at: int = -1
     #: There was nothing more to read after ``chunks``.
     exhausted: bool = True
+    #: The shipper's: it has more to say than can be shipped in passing.
+    behind: bool = False
     #: What follows cannot be read; said once.
     broken: bool = False
     #: Its script was ended by force, or not all that it said was kept: the last line may have been meant longer.
     torn: bool = False
     _ahead: Position | None = None
-    _rests_until: float = 0.0
+    #: It has shipped as much of a flood as it may until then.
+    rests_until: float = 0.0
 
     @property
     def rests(self) -> bool:
-        """Whether it has shipped as much of a flood as it may for now."""
-        return time.monotonic() < self._rests_until
+        """Whether it has to wait."""
+        return time.monotonic() < self.rests_until
 
     async def read(self, executor: Executor, turn: int, *, last: bool = False) -> list[LogChunk]:
         """The next chunks, about ``turn`` bytes. Until they are committed, the next call reads the same place again.
@@ -186,7 +189,7 @@ class LogTail:
         """The chunks are stored."""
         if self.chunks and self._ahead and self._ahead.read.bytes > self.head_bytes:
             shipped = sum(len(chunk.frames) for chunk in self.chunks)
-            self._rests_until = time.monotonic() + shipped / FLOOD_BYTES_PER_SECOND
+            self.rests_until = time.monotonic() + shipped / FLOOD_BYTES_PER_SECOND
         self.stored = self._ahead
         self.chunks = []
 

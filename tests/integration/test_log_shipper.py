@@ -60,10 +60,7 @@ class CountingStore(PostgresLogStore):
         return await super().append(chunks, worker_id=worker_id)
 
 
-async def test_who_writes_little_does_not_wait_for_who_writes_much(
-    engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(log_shipper, "ROUND_SECONDS", 0.02)
+async def test_who_writes_little_does_not_wait_for_who_writes_much(engine: AsyncEngine, tmp_path: Path) -> None:
     store, machine = CountingStore(engine, FolderArchive(tmp_path)), Machine()
     loud = [AttemptRef(await an_execution(engine, WORKER), 1) for _ in range(4)]
     quiet = AttemptRef(await an_execution(engine, WORKER), 1)
