@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -92,23 +92,29 @@ def latencies(platform: Platform, seconds: float) -> Iterator[Latencies]:
     taken = Latencies()
     with platform.client("admin") as client:
         (execution,) = run(client, f"talk {time.time()}", TALK.format(count=int(seconds * 10)))
-        reader = threading.Thread(target=_follow, args=(platform, execution, taken))
+        address = f"{platform.base_url}/api/v1/executions/{execution}/logs/stream"
+        reader = threading.Thread(target=_hear, args=(address, platform.key("admin"), taken))
         reader.start()
         while not taken.shown:
             time.sleep(0.05)
-        yield taken
-        client.post(f"/executions/{execution}/cancel")
-        reader.join()
+        try:
+            yield taken
+        finally:
+            client.post(f"/executions/{execution}/cancel")
+            reader.join()
 
 
-def _follow(platform: Platform, execution: str, taken: Latencies) -> None:
-    with platform.client("admin") as client, client.stream("GET", f"/executions/{execution}/logs/stream") as stream:
-        for row in stream.iter_lines():
-            if row.startswith("data: ") and '"line"' in row:
-                line = json.loads(row[6:])
-                caught = datetime.fromisoformat(line["timestamp"]).timestamp()
-                taken.caught.append(caught - float(line["line"]))
-                taken.shown.append(time.time() - caught)
+def _hear(address: str, key: str, taken: Latencies) -> None:
+    command = [sys.executable, "-m", "bench.log_reader", address]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdin
+        assert reader.stdout
+        reader.stdin.write(f"{key}\n")
+        reader.stdin.close()
+        for row in reader.stdout:
+            caught, shown = map(float, row.split())
+            taken.caught.append(caught)
+            taken.shown.append(shown)
 
 
 def tell(watch: ProcessWatch) -> None:

@@ -376,3 +376,17 @@ def _resident_kilobytes(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0)
+
+
+@pytest.mark.parametrize("isolation", [Isolation.off(), None], ids=["isolation off", "isolated"])
+async def test_a_script_has_the_cpu_that_the_platform_leaves(runs: Path, isolation: Isolation | None) -> None:
+    """A worker beside 200 busy scripts must have more than a 201st of the machine."""
+    executor = LocalExecutor(runs, isolation)
+    await executor.open()
+    script = 'until [ "$(nice)" = 19 ]; do sleep 0.01; done; echo last; cat /proc/self/autogroup || true'
+    ref = await begin(executor, attempt_order(script))
+    await executor.wait(ref)
+    said, *autogroup = await lines_of(executor, ref)
+    await executor.close()
+    assert said == "last"
+    assert all(line.endswith(" nice 19") for line in autogroup if line.startswith("/autogroup"))
