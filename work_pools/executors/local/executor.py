@@ -18,7 +18,7 @@ from typing import Any
 from platform_api.domain.jobs import JobType
 from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, decode
 from platform_api.domain.log_limits import LogLimits
-from work_pools.executors.local import discarding, log_segments, probe, processes, result_document
+from work_pools.executors.local import discarding, log_segments, priority, probe, processes, result_document
 from work_pools.executors.local.isolation import SYSTEM_FOLDERS, Isolation
 from work_pools.executors.local.launcher_link import BASE_PYTHON, LauncherGone, LauncherLink
 from work_pools.executors.local.run_directory import RunDirectory
@@ -63,6 +63,8 @@ class LocalExecutor:
         self._link: LauncherLink | None = None
         self._linking = asyncio.Lock()
         self._next_sweep = 0.0
+        #: About how many scripts run.
+        self._waited_for = 0
         self._wanted = default_isolation(self._runs_folder) if isolation is None else isolation
         self._isolation: Isolation | None = None
         #: What scripts are not kept from on this machine.
@@ -126,7 +128,14 @@ class LocalExecutor:
             return await self._start_once_more(directory, order)
         if started is None:
             raise AlreadyStarted
+        self._make_room(directory)
         return _moment(started)
+
+    def _make_room(self, directory: RunDirectory) -> None:
+        """For the platform, when many run at once."""
+        session = directory.read_document("session") if self._waited_for else None
+        if session:
+            priority.put_behind(session["pid"], priority.niceness(self._waited_for))
 
     async def _start_once_more(self, directory: RunDirectory, order: AttemptOrder) -> datetime:
         """The launcher or the shim died before it answered: the attempt may have started all the same."""
@@ -164,7 +173,11 @@ class LocalExecutor:
         while directory.exists():
             shim = directory.read_document("started")
             if shim is not None and not directory.is_discarded():
-                await _until_gone(shim)
+                self._waited_for += 1
+                try:
+                    await _until_gone(shim)
+                finally:
+                    self._waited_for -= 1
                 record = directory.read_document("exit")
                 return _end(ref, record if record else await asyncio.to_thread(_lost, directory))
             if shim is not None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from work_pools.executors.local import priority, processes, sandbox
+from work_pools.executors.local import processes, sandbox
 from work_pools.executors.local.isolation import Isolation
 from work_pools.executors.local.orders import Order
 from work_pools.executors.local.run_directory import RunDirectory
@@ -42,7 +42,6 @@ def spawn(order: Order, directory: RunDirectory, isolation: Isolation) -> Script
     for descriptor in (child_stdout, child_stderr, child_report):
         os.close(descriptor)
     script = Script(pid, _read_report(report, pid), stdout, stderr)
-    priority.put_behind(pid)
     # Not by the child: what it touches before its exec, it copies.
     session = processes.identity(pid) | {"started_us": script.started_us, "uid": uid}
     directory.overwrite("session", json.dumps(session).encode())
