@@ -76,6 +76,8 @@ def _environment(database_url: str, folder: Path) -> dict[str, str]:
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "20",
         "PREFECT_SERVER_API_DEFAULT_LIMIT": "1000",
         "PREFECT_SERVER_UI_ENABLED": "false",
+        # Of its two schedulers the one for recent changes suffices; the other would write runs in between.
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "3600",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
         "DO_NOT_TRACK": "1",
     }

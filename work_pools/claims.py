@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -14,13 +13,12 @@ from platform_api.ports.unit_of_work import UnitOfWork
 from work_pools import messages
 from work_pools.equipment import Equipment
 from work_pools.live import LiveRuns
+from work_pools.outages import outages
 from work_pools.proposals import judge
 from work_pools.starts import Starter
 from work_pools.tasks import Tasks
 from work_pools.timer import Timer
 from work_pools.verdicts import refused_state
-
-logger = logging.getLogger(__name__)
 
 #: Rows taken in one statement; more come with the next.
 TAKEN_AT_ONCE = 500
@@ -107,5 +105,5 @@ class Claimer:
             try:
                 await self._starter.prepare(run)
             # Only haste is lost: the start makes the same folder again and reports what is wrong.
-            except Exception:
-                logger.exception("Run %s could not be made ready ahead of its time", run.id)
+            except Exception as error:  # noqa: BLE001 - it is told
+                outages.failed(f"Making run {run.id} ready ahead of its time", error, "it is done at its start")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -22,12 +21,11 @@ from work_pools.live import LiveRuns
 from work_pools.lock_file import LockFiles
 from work_pools.log_shipper import LogShipper
 from work_pools.loops import forever, until_done
+from work_pools.outages import outages
 from work_pools.secrets_ahead import SecretsAhead
 from work_pools.starts import AGAIN_AFTER_SECONDS, Starter
 from work_pools.tasks import Tasks
 from work_pools.timer import Timer
-
-logger = logging.getLogger(__name__)
 
 
 class Engine:
@@ -130,7 +128,7 @@ class Engine:
         try:
             await self._starter.start(ids)
         # The database may be away for a moment; due is due, so it is tried until it is back.
-        except Exception:
-            logger.exception("%d runs that are due could not be started; again in a moment", len(ids))
+        except Exception as error:  # noqa: BLE001 - it is told
+            outages.failed(f"Starting {len(ids)} runs that are due", error, "again in a moment")
             await asyncio.sleep(AGAIN_AFTER_SECONDS)
             self._starter.again(ids, self._equipment.now())

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, PARTIAL, STDERR, LogFrame, encode
 from platform_api.domain.log_limits import Count
-from work_pools.masking import NOTHING, Carry, Cover, Masker
+from work_pools.masking import NOTHING, TORN, Carry, Cover, Masker
 
 #: See ``log_frames.places``.
 Place = tuple[int, int, int, int]
+
+STREAMS = ("stdout", "stderr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,14 @@ class Held:
     stderr: Carry = NOTHING
     #: From where the executor's output must be read to know all this again; None when nothing is held.
     since: int | None = None
+    #: The streams that were in the middle of a line there, and how that began is lost.
+    torn: tuple[str, ...] = ()
+
+    @classmethod
+    def behind_gap(cls, torn: tuple[str, ...], at: int) -> Held:
+        """Where something before ``at`` is lost, to which the lines of some streams belong that go on there."""
+        stdout, stderr = (TORN if stream in torn else NOTHING for stream in STREAMS)
+        return cls(stdout, stderr, at, torn) if torn else NOTHING_HELD
 
     def __bool__(self) -> bool:
         return self.since is not None
@@ -36,7 +46,7 @@ class Held:
         stdout, stderr = (self.stdout, carry) if stream == "stderr" else (carry, self.stderr)
         if not stdout and not stderr:
             return NOTHING_HELD
-        return Held(stdout, stderr, at if self.since is None else self.since)
+        return Held(stdout, stderr, at) if self.since is None else Held(stdout, stderr, self.since, self.torn)
 
 
 NOTHING_HELD = Held()
@@ -82,9 +92,19 @@ def last_portion(masker: Masker, buffer: bytes, places: Sequence[Place], held: H
     work = _Masking(masker, None, held, offset)
     for place in places:
         work.add(buffer, place, final=True)
-    for stream in ("stdout", "stderr"):
+    for stream in STREAMS:
         if work.held.of(stream):
-            work.let_out(LogFrame(time.time_ns() // 1000, stream, b"", partial=True), final=True)
+            work.let_out(LogFrame(_now(), stream, b"", partial=True), final=True)
+    return work.portion()
+
+
+def cut_portion(masker: Masker, buffer: bytes, places: Sequence[Place], held: Held, offset: int) -> Portion:
+    """The same when something follows but is lost: what is held may be the beginning of a secret."""
+    work = _Masking(masker, None, held, offset)
+    for place in places:
+        work.add(buffer, place)
+    for stream in STREAMS:
+        work.cut(stream)
     return work.portion()
 
 
@@ -141,8 +161,17 @@ class _Masking:
         data, carry = self._masker.feed(self.held.of(frame.stream), frame.data, final=final or not frame.partial)
         self.held = self.held.after(frame.stream, carry, self._offset + self._read)
         for piece in _pieces(frame, data):
-            flags = (STDERR if piece.stream == "stderr" else 0) | (PARTIAL if piece.partial else 0)
-            self._store(encode(piece), flags, piece.data)
+            self._store_frame(piece)
+
+    def cut(self, stream: str) -> None:
+        """Nothing more is heard of this line."""
+        if shown := self._masker.cut(self.held.of(stream)):
+            self._store_frame(LogFrame(_now(), stream, shown, partial=True))
+        self.held = self.held.after(stream, NOTHING, self._offset + self._read)
+
+    def _store_frame(self, frame: LogFrame) -> None:
+        flags = (STDERR if frame.stream == "stderr" else 0) | (PARTIAL if frame.partial else 0)
+        self._store(encode(frame), flags, frame.data)
 
     def _store(self, encoded: bytes, flags: int, data: bytes) -> None:
         self._frames += encoded
@@ -159,6 +188,10 @@ class _Masking:
 def _count(places: Sequence[Place]) -> Count:
     """How many lines there are at ``places``, and how many of the bytes the script wrote, line feeds included."""
     return Count(len(places), sum(end - begin + (not flags & PARTIAL) for _, flags, begin, end in places))
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
 
 
 def _stream(flags: int) -> str:

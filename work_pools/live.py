@@ -9,7 +9,7 @@ from uuid import UUID
 from platform_api.domain.jobs import Concurrency, JobSpec
 from platform_api.ports.claims import HeldRun
 from work_pools.equipment import Equipment
-from work_pools.executors.protocol import AttemptEnd, AttemptRef
+from work_pools.executors.protocol import AttemptEnd, AttemptRef, EndCause
 from work_pools.log_shipper import LogShipper
 from work_pools.loops import until_done
 from work_pools.masking import Masker
@@ -85,5 +85,7 @@ class LiveRuns:
 
     async def _see_to_the_end(self, run: LiveRun) -> None:
         end = await until_done("Waiting for a run", lambda: self._equipment.executor.wait(run.ref))
-        last_error_line = await self._shipper.drain(run.ref)
+        # Whoever is killed may be in the middle of saying a secret.
+        torn = end.cause is not EndCause.EXITED or end.error is not None
+        last_error_line = await self._shipper.drain(run.ref, torn=torn)
         self.ended.put_nowait(EndedRun(run, end, last_error_line))

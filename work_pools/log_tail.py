@@ -11,7 +11,16 @@ from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, BrokenFrame, p
 from platform_api.domain.log_limits import Count, LogLimits
 from platform_api.ports.logs import LogChunk, ResumePoint
 from work_pools.executors.protocol import AttemptRef, Executor, Output
-from work_pools.frame_masking import NOTHING_HELD, Held, Place, Portion, last_portion, portion, replayed
+from work_pools.frame_masking import (
+    NOTHING_HELD,
+    Held,
+    Place,
+    Portion,
+    cut_portion,
+    last_portion,
+    portion,
+    replayed,
+)
 from work_pools.masking import TRANSPARENT, Masker
 from work_pools.messages import LONGEST_LINE
 
@@ -42,19 +51,24 @@ class Position:
     #: Read before ``offset``, but not in a chunk yet. It is never stored; ``replay_from`` is, to read it again.
     held: Held = NOTHING_HELD
     replay_from: int | None = None
+    #: The streams that were in the middle of a line at ``replay_from``, of which the beginning is lost.
+    torn: tuple[str, ...] = ()
 
     def resume(self) -> dict[str, object]:
         """What is stored with a chunk, so that nothing is lost or repeated after a crash."""
         resume = {"offset": self.offset, "read": list(self.read), "last_error_line": self.last_error_line}
-        return resume if self.held.since is None else resume | {"replay_from": self.held.since}
+        if self.held.since is None:
+            return resume
+        torn = {"torn": list(self.held.torn)} if self.held.torn else {}
+        return resume | {"replay_from": self.held.since} | torn
 
     @classmethod
     def resumed(cls, point: ResumePoint) -> Position:
         """The position behind the last chunk that was stored."""
         resume: dict[str, Any] = point.resume or {}
         read, last = Count(*resume.get("read", ())), resume.get("last_error_line")
-        replay_from = resume.get("replay_from")
-        return cls(resume.get("offset", 0), point.line, point.byte, read, last, replay_from=replay_from)
+        replay_from, torn = resume.get("replay_from"), tuple(resume.get("torn", ()))
+        return cls(resume.get("offset", 0), point.line, point.byte, read, last, replay_from=replay_from, torn=torn)
 
     def behind_gap(self, offset: int, before: Count) -> Position:
         """The position at ``offset``, where ``before`` is what the script had written until then."""
@@ -88,15 +102,20 @@ class LogTail:
     looked_at: int = -1
     #: There was nothing more to read after ``chunks``.
     exhausted: bool = True
+    #: The shipper's: it has more to say than can be shipped in passing.
+    behind: bool = False
     #: What follows cannot be read; said once.
     broken: bool = False
+    #: Its script was ended by force, or not all that it said was kept: the last line may have been meant longer.
+    torn: bool = False
     _ahead: Position | None = None
-    _rests_until: float = 0.0
+    #: It has shipped as much of a flood as it may until then.
+    rests_until: float = 0.0
 
     @property
     def rests(self) -> bool:
-        """Whether it has shipped as much of a flood as it may for now."""
-        return time.monotonic() < self._rests_until
+        """Whether it has to wait."""
+        return time.monotonic() < self.rests_until
 
     async def read(self, executor: Executor, turn: int, *, last: bool = False) -> list[LogChunk]:
         """The next chunks, about ``turn`` bytes. Until they are committed, the next call reads the same place again.
@@ -114,7 +133,8 @@ class LogTail:
                 position = self._cut(output.frames, begin, more=True)
             if position.offset == begin.offset:
                 self.exhausted = True
-                position = self._finish(output.frames, begin) if last else begin
+                torn = self.torn or self.broken
+                position = self._finish(output.frames, begin, torn=torn) if last else begin
                 break
             size += position.offset - begin.offset
         self._ahead = position
@@ -131,21 +151,21 @@ class LogTail:
         return []
 
     async def _replay(self, executor: Executor, position: Position) -> Position:
-        """Know again what was held when the last chunk was stored, unless it has been dropped since."""
+        """Know again what was held when the last chunk was stored. Of what has been dropped since, the rest is torn."""
         if position.replay_from is None:
             return position
-        at, held = position.replay_from, NOTHING_HELD
+        at, held = position.replay_from, Held.behind_gap(position.torn, position.replay_from)
         while at < position.offset:
             output = await self._output(executor, at)
             if output.offset > at:
-                at, held = output.offset, NOTHING_HELD
+                at, held = output.offset, self._torn(output)
             buffer = output.frames[: max(0, position.offset - at)]
             places = self._places(buffer, at)
             if not places:
                 break
             held = replayed(self.masker, buffer, places, held, at)
             at += places[-1][3]
-        return replace(position, held=held, replay_from=None)
+        return replace(position, held=held, replay_from=None, torn=())
 
     async def _output(self, executor: Executor, offset: int) -> Output:
         try:
@@ -169,15 +189,19 @@ class LogTail:
         """The chunks are stored."""
         if self.chunks and self._ahead and self._ahead.read.bytes > self.head_bytes:
             shipped = sum(len(chunk.frames) for chunk in self.chunks)
-            self._rests_until = time.monotonic() + shipped / FLOOD_BYTES_PER_SECOND
+            self.rests_until = time.monotonic() + shipped / FLOOD_BYTES_PER_SECOND
         self.stored = self._ahead
         self.chunks = []
 
     def _skip(self, output: Output, position: Position) -> Position:
-        """Over what was dropped, if anything; what was held before it waits for nothing any more."""
+        """Over what was dropped, if anything. It may have held a part of a secret whose other parts are around it."""
         if output.before is None:
             return position
-        return self._finish(b"", position).behind_gap(output.offset, output.before)
+        position = self._finish(b"", position, torn=True)
+        return replace(position.behind_gap(output.offset, output.before), held=self._torn(output))
+
+    def _torn(self, output: Output) -> Held:
+        return Held.behind_gap(output.unfinished, output.offset) if self.masker else NOTHING_HELD
 
     def _cut(self, buffer: bytes, position: Position, *, more: bool = False) -> Position:
         """Make a chunk of whole frames and return the position behind them; ``more`` is known to follow."""
@@ -187,10 +211,11 @@ class LogTail:
             begun.pop()
         return self._chunk(portion(self.masker, buffer, begun, position.held, position.offset, more), position)
 
-    def _finish(self, buffer: bytes, position: Position) -> Position:
-        """Nothing follows any more."""
+    def _finish(self, buffer: bytes, position: Position, *, torn: bool) -> Position:
+        """Nothing follows any more; ``torn`` says that something did which is lost."""
         places = self._places(buffer, position.offset)
-        return self._chunk(last_portion(self.masker, buffer, places, position.held, position.offset), position)
+        rest = cut_portion if torn else last_portion
+        return self._chunk(rest(self.masker, buffer, places, position.held, position.offset), position)
 
     def _places(self, buffer: bytes, offset: int) -> list[Place]:
         """The frames of a chunk, and the one behind it."""

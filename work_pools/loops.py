@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-logger = logging.getLogger(__name__)
+from work_pools.outages import outages
 
 FIRST_DELAY_SECONDS = 0.1
 LONGEST_DELAY_SECONDS = 5.0
@@ -20,10 +19,13 @@ async def until_done(name: str, step: Callable[[], Awaitable[T]]) -> T:
     delay = FIRST_DELAY_SECONDS
     while True:
         try:
-            return await step()
+            done = await step()
         # Whatever went wrong, giving up would lose a run; the log says what it was.
-        except Exception:
-            logger.exception("%s failed; again in %.1f s", name, delay)
+        except Exception as error:  # noqa: BLE001 - it is told
+            outages.failed(name, error, f"again in {delay:.1f} s")
+        else:
+            outages.succeeded(name)
+            return done
         await asyncio.sleep(delay)
         delay = min(delay * 2, LONGEST_DELAY_SECONDS)
 

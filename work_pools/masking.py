@@ -34,16 +34,20 @@ class Carry:
     """What a stream has said without its being decided yet.
 
     ``open`` is a secret that may turn out to be longer; its places count from the first byte of ``pending``.
+    Where it is ``torn``, what was said just before is lost: ``pending`` may be the rest of a secret, or its middle.
     """
 
     pending: bytes = b""
     open: Cover | None = None
+    torn: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.pending) or self.open is not None
+        return bool(self.pending) or self.open is not None or self.torn
 
 
 NOTHING = Carry()
+#: In the middle of a line whose beginning is not known.
+TORN = Carry(torn=True)
 
 
 class Masker:
@@ -96,10 +100,13 @@ class Masker:
         if self._automaton is None:
             return data, NOTHING
         data = carry.pending + data
+        if carry.torn and not final and self._is_within(data):
+            return b"", Carry(data, torn=True)
+        begun = self._rest(data) if carry.torn else carry.open
         decided = len(data) if final else self._decided(data)
         out: list[bytes] = []
         position = 0
-        for cover in self._covers(data, decided, carry.open):
+        for cover in self._covers(data, decided, begun):
             # An open one began in bytes that are gone.
             out.append(data[position : max(cover.start, 0)])
             if cover.end > decided:
@@ -109,9 +116,16 @@ class Masker:
         out.append(data[position:decided])
         return b"".join(out), Carry(data[decided:])
 
+    def cut(self, carry: Carry) -> bytes:
+        """What can be shown of what is held back when what follows is lost: it may be the beginning of a secret."""
+        return _BARE if carry.pending or carry.open else b""
+
     def holds(self, carry: Carry, data: bytes) -> bool:
         """Whether the end of ``data`` could become a secret."""
-        return self._automaton is not None and self._decided(carry.pending + data) < len(carry.pending) + len(data)
+        if self._automaton is None:
+            return False
+        whole = carry.pending + data
+        return self._decided(whole) < len(whole) or (carry.torn and self._is_within(whole))
 
     def covers(self, data: bytes) -> list[Cover]:
         """What would be masked if ``data`` were all."""
@@ -142,6 +156,22 @@ class Masker:
             if self._is_beginning(data[begin:]):
                 return begin
         return len(data)
+
+    def _is_within(self, data: bytes) -> bool:
+        """Whether it may be the middle of a secret, whose rest then follows."""
+        return len(data) < self._longest and any(data in pattern for pattern in self._patterns)
+
+    def _rest(self, data: bytes) -> Cover | None:
+        """The longest beginning of ``data`` with which a secret ends. Needed at gaps only, so no table is kept."""
+        backwards = sorted(pattern[::-1] for pattern in self._patterns)
+        longest = min(self._longest, len(data))
+        reverse = data[:longest][::-1]
+        for size in range(longest, 0, -1):
+            end = reverse[longest - size :]
+            place = bisect_left(backwards, end)
+            if place < len(backwards) and backwards[place].startswith(end):
+                return Cover(0, size, _BARE)
+        return None
 
     def _is_beginning(self, end: bytes) -> bool:
         if len(end) >= SHORTEST and end[:SHORTEST] not in self._heads:

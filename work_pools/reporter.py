@@ -15,9 +15,12 @@ from platform_api.ports.reports import PENDING, Leadership, PendingReport, Prefe
 from work_pools.cancels import Canceller
 from work_pools.equipment import Equipment
 from work_pools.excerpts import Excerpts
+from work_pools.outages import outages, prefect_outage
 from work_pools.prefect_api import PrefectApi, Reception
 
 logger = logging.getLogger(__name__)
+
+_STEP = "Telling Prefect"
 
 #: Reports looked at in one round, and how many of them one call may carry (Prefect's own limit).
 ROUND = 500
@@ -80,6 +83,8 @@ class Reporter:
         self._is_away = False
         done = await asyncio.gather(*(self._send(group) for group in _groups(reports)))
         self._failures = self._failures + 1 if self._is_away else 0
+        if any(done) and not self._is_away:
+            outages.succeeded(_STEP)
         return any(done) and not self._is_away
 
     async def show_logs(self) -> bool:
@@ -109,7 +114,10 @@ class Reporter:
     async def _failed(self, group: Group, error: httpx.HTTPError) -> list[int]:
         """Wait for a Prefect that is away; give up reports that it has refused again and again."""
         text = str(error) or type(error).__name__
-        logger.warning("Prefect did not take %d reports: %s", len(group.reports), text)
+        if prefect_outage(error):
+            outages.failed(_STEP, error, "the reports wait")
+        else:
+            logger.warning("Prefect did not take %d reports: %s", len(group.reports), text)
         await self._note([report.id for report in group.reports], text)
         if not (isinstance(error, httpx.HTTPStatusError) and error.response.status_code in _REFUSALS):
             self._is_away = True

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import anyio.abc
+import httpx
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.settings import (
@@ -21,8 +22,11 @@ from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker
 from platform_api.ports.claims import Proposal
 from work_pools.engine import Engine
 from work_pools.equipment import Equipment
+from work_pools.outages import outages
 
 logger = logging.getLogger(__name__)
+
+_STEP = "Asking Prefect for runs"
 
 #: The type of work pool that this worker serves.
 WORKER_TYPE = "local-script"
@@ -45,7 +49,13 @@ class ScriptWorker(BaseWorker[BaseJobConfiguration, BaseVariables, ScriptWorkerR
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Poll once. Nothing is submitted here: the engine claims in our database and starts on time."""
         if self._has_successfully_synced:
-            responses = await self._get_scheduled_flow_runs()
+            try:
+                responses = await self._get_scheduled_flow_runs()
+            # Prefect's own loop would print the traceback. While it is away, runs come from our own calendar.
+            except httpx.HTTPError as error:
+                outages.failed(_STEP, error, "it is asked again")
+                return []
+            outages.succeeded(_STEP)
             proposals = [proposal for response in responses if (proposal := proposal_of(response))]
             if proposals:
                 await self._engine.propose(proposals)

@@ -114,7 +114,7 @@ def _tour(running: Running) -> str:
         for line in _live_log(client, execution_id):
             print(line, flush=True)
         execution = _got(client, f"/executions/{execution_id}")
-        say(f"it ended: {execution['status']} after {execution['duration_seconds']} s, result {execution['result']}")
+        say(ending(execution))
         _print_history(client, jobs[0], running)
         _posted(client, f"/jobs/{jobs[3]['job_id']}/run", {})
     _print_addresses(running)
@@ -160,6 +160,13 @@ def log_lines(stream: Iterator[str]) -> Iterator[str]:
 
 def _as_text(line: dict[str, Any]) -> str:
     return f"    {line['timestamp'][11:23]} {line['stream']:<6} | {line['line']}"
+
+
+def ending(execution: dict[str, Any]) -> str:
+    """A run that was skipped or never started has taken no time."""
+    seconds = execution["duration_seconds"]
+    taken = "" if seconds is None else f" after {seconds:.1f} s"
+    return f"it ended: {execution['status']}{taken}, result {execution['result']}"
 
 
 def _print_history(client: httpx.Client, job: dict[str, Any], running: Running) -> None:

@@ -67,6 +67,7 @@ class PostgresSignals:
         self._subscriptions: defaultdict[_Key, set[PostgresSubscription]] = defaultdict(set)
         self._listener: asyncio.Task[None] | None = None
         self._delay = FIRST_DELAY_SECONDS
+        self._is_away = False
 
     async def open(self) -> None:
         """Begin to listen; does not wait for the database."""
@@ -109,7 +110,7 @@ class PostgresSignals:
             try:
                 await self._listen()
             except (psycopg.Error, OSError) as error:
-                logger.warning("Lost the connection that listens for wake-ups: %s", error)
+                self._tell(str(error).strip())
             await asyncio.sleep(self._delay)
             self._delay = min(self._delay * 2, LONGEST_DELAY_SECONDS)
 
@@ -119,9 +120,20 @@ class PostgresSignals:
             for channel in Channel:
                 await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel.value)))
             self._delay = FIRST_DELAY_SECONDS
+            if self._is_away:
+                logger.warning("The connection that listens for wake-ups is back")
+                self._is_away = False
             self._wake_all()
             async for notice in connection.notifies():
                 self._wake(Channel(notice.channel), notice.payload)
+
+    def _tell(self, reason: str) -> None:
+        """Once for each time that it is away."""
+        if not self._is_away:
+            told = reason.splitlines()[0] if reason else "no reason given"
+            logger.warning("Lost the connection that listens for wake-ups (%s); tried again until it is back", told)
+        self._is_away = True
+        logger.debug("No connection that listens for wake-ups: %s", reason)
 
     def _wake(self, channel: Channel, payload: str) -> None:
         for key in ((channel, payload), (channel, None)):

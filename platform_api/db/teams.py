@@ -12,7 +12,7 @@ from sqlalchemy import Row, delete, func, insert, literal, select, tuple_, updat
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from platform_api.db.schema import jobs, team_views, teams, users
+from platform_api.db.schema import jobs, secrets, team_views, teams, users
 from platform_api.domain.errors import Conflict
 from platform_api.domain.jobs import JobStatus
 from platform_api.ports.teams import Team
@@ -82,6 +82,7 @@ class SqlTeams:
             "deleted jobs whose history is kept": select(func.count()).where(jobs.c.team_id == team_id, ~_KEPT),
             "viewers from other teams": select(func.count()).where(team_views.c.team_id == team_id),
         }
+        counts["secrets"] = select(func.count()).where(secrets.c.team_id == team_id, secrets.c.deleted_at.is_(None))
         found = {kind: int((await self._connection.execute(query)).scalar_one()) for kind, query in counts.items()}
         return {kind: count for kind, count in found.items() if count}
 

@@ -122,11 +122,11 @@ async def edit(
         job = await load_job(uow, caller, Permission.JOB_EDIT, job_id, lock=True)
         draft = draft_for(job)
         check_match(job, if_match, draft.version)
+        # For the present owner: what secrets the next one has is nothing that may be found out here.
+        check(services, draft, job, await secret_faults(uow, draft.spec, job))
         before = job
         if wish is not None:
             job = await hand_over(uow, services, caller, job, wish)
-        # Of a job that was handed over, the new owner must be allowed to use the secrets.
-        check(services, draft, job, await secret_faults(uow, draft.spec, job))
         # A job that was handed over may have been switched off thereby.
         status = draft.status if draft.status not in (None, before.status) else job.status
         if draft.spec == job.spec and status is job.status:

@@ -18,6 +18,7 @@ import time
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
+from platform_api.domain.errors import Unavailable
 from platform_api.domain.jobs import JobStatus
 from platform_api.ports.orchestrator import OrchestratorRefused, OrchestratorUnavailable
 from platform_api.ports.signals import Channel
@@ -56,11 +57,17 @@ async def sync_job(services: Services, job_id: UUID, within_seconds: float) -> N
 
 async def reconcile_forever(services: Services) -> None:
     """Show every job that is behind, for as long as the process lives."""
-    reconciler = Reconciler(services)
+    reconciler, is_away = Reconciler(services), False
     async with services.signals.subscribe(Channel.SYNC) as wake_ups:
         while True:
             try:
                 await reconciler.round()
+                is_away = False
+            except Unavailable as error:
+                # Told once, not at every round.
+                if not is_away:
+                    logger.warning("changes are not shown in Prefect for now: %s", error)
+                is_away = True
             except Exception:
                 # Whatever a round met (the database restarting, a bug in one answer of Prefect's), the next round
                 # must come: without this loop no failed change would ever reach Prefect.

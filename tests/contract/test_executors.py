@@ -131,7 +131,7 @@ async def test_a_script_that_ignores_sigterm_is_killed_after_its_grace(executor:
     end = await executor.wait(await begin(executor, attempt_order(script, timeout_seconds=0.3, grace_seconds=0.3)))
     assert (end.cause, end.signal) == (EndCause.TIMED_OUT, 9)
     assert end.started_at is not None
-    assert 0.6 <= (end.ended_at - end.started_at).total_seconds() < 3
+    assert (end.ended_at - end.started_at).total_seconds() >= 0.6
 
 
 async def test_stopping_what_is_over_changes_nothing(executor: Executor) -> None:

@@ -177,17 +177,18 @@ async def attempt(cast: Cast, row: Row, who: str, address: str) -> Response:
 
 async def at_a_page(cast: Cast, row: Row, who: str, email: str, address: str) -> Response:
     """The same with a session in the place of a key, and the session's anti-forgery token with what changes."""
-    token = None if who in ("stranger", "expired") else await new_session(cast, email)
+    lasting = timedelta(seconds=-1) if who == "expired" else timedelta(minutes=9)
+    token = None if who == "stranger" else await new_session(cast, email, lasting)
     headers = {"Cookie": f"job_platform_session={token}", CSRF_HEADER: csrf_token_of(token)} if token else {}
     sent = {"data": row.body} if row.body is not None else {}
     return await cast.maya.client.request(row.method, address, headers=headers, **sent)
 
 
-async def new_session(cast: Cast, email: str) -> str:
+async def new_session(cast: Cast, email: str, lasting: timedelta) -> str:
     """A session of that person's, as sign-in makes it."""
     token, now = new_token(), datetime.now(UTC)
     user_id = select(users.c.id).where(users.c.email == email).scalar_subquery()
-    row = {"token_hash": hash_token(token), "created_at": now, "expires_at": now + timedelta(hours=1)}
+    row = {"token_hash": hash_token(token), "created_at": now, "expires_at": now + lasting}
     async with cast.engine.begin() as connection:
         await connection.execute(insert(sessions).values(**row, user_id=user_id))
     return token

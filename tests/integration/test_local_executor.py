@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -85,9 +86,11 @@ class TestWhatAScriptLeavesBehind:
         assert not any(_is_running(pid) for pid in pids)
 
     async def test_the_end_is_when_the_script_ended_not_its_leftovers(self, executor: LocalExecutor) -> None:
-        end = await executor.wait(await begin(executor, attempt_order("sleep 60 & exit 0")))
-        assert end.started_at is not None
-        assert (end.ended_at - end.started_at).total_seconds() < 1  # leftovers get that long
+        end = await executor.wait(await begin(executor, attempt_order("sleep 60 & date +%s.%N; exit 0")))
+        known = datetime.now(UTC)
+        # Leftovers get a second; the script's last word is nearer to its end than that.
+        (said,) = await lines_of(executor, end.ref)
+        assert end.ended_at.timestamp() - float(said) < (known - end.ended_at).total_seconds()
 
     async def test_a_helper_of_its_output_may_finish_it(self, executor: LocalExecutor) -> None:
         ref = await begin(executor, attempt_order("exec > >(sleep .2; sed s/^/out:/); echo late"))
@@ -378,3 +381,25 @@ def _resident_kilobytes(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0)
+
+
+@pytest.mark.parametrize("isolation", [Isolation.off(), None], ids=["isolation off", "isolated"])
+async def test_the_more_scripts_run_the_less_of_the_machine_a_new_one_may_claim(
+    runs: Path, isolation: Isolation | None
+) -> None:
+    """A worker beside 200 busy scripts must have more than a 201st of the machine."""
+    executor = LocalExecutor(runs, isolation)
+    await executor.open()
+    told = "until [ $(nice) != 0 ]; do sleep 0.02; done; nice; cat /proc/self/autogroup || true"
+    first = await begin(executor, attempt_order(f"nice; sleep 60; {told}"))
+    waiting = [asyncio.create_task(executor.wait(first)) for _ in range(9)]
+    await until_lines(executor, first, 1)
+    tenth = await begin(executor, attempt_order(told))
+    await executor.wait(tenth)
+    niceness, *autogroup = await lines_of(executor, tenth)
+    assert niceness == "10"
+    assert all(line.endswith(" nice 10") for line in autogroup if line.startswith("/autogroup"))
+    assert await lines_of(executor, first) == ["0"]
+    await executor.stop(first, EndCause.CANCELLED)
+    await asyncio.gather(*waiting)
+    await executor.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from platform_api.domain.jobs import JobType
 from platform_api.domain.retries import RetryPolicy
 from platform_api.ports.logs import LogQuery
 from tests.engine_room import Room, Worker, open_room, until
-from work_pools.executors.local.executor import LocalExecutor
+from work_pools.executors.local.executor import LocalExecutor, default_isolation
 from work_pools.executors.local.isolation import Isolation
 
 PASSWORD = "c0rrect-h'rse/batt+ry$staple"
@@ -60,8 +60,28 @@ async def room(engine: AsyncEngine, database_url: str, tmp_path: Path) -> AsyncI
             await worker.executor.close()
 
 
-async def real_worker(room: Room) -> Worker:
-    return await room.worker(LocalExecutor(room.home / "runs", Isolation.off()))
+@pytest.fixture(params=["isolated", "isolation off"])
+def isolation(request: pytest.FixtureRequest, tmp_path: Path) -> Isolation:
+    """Isolated scripts may leave nothing outside their own folders but in one of them."""
+    if request.param == "isolation off":
+        return Isolation.off()
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    return default_isolation(tmp_path / "runs")._replace(writable=(str(shared),))
+
+
+@pytest.fixture
+def real_worker(room: Room, isolation: Isolation) -> Callable[[], Awaitable[Worker]]:
+    """Makes one more."""
+
+    async def worker() -> Worker:
+        return await room.worker(LocalExecutor(room.home / "runs", isolation))
+
+    return worker
+
+
+Workers = Callable[[], Awaitable[Worker]]
 
 
 SECRETS = {"PASSWORD": "password", "KEY": "key", "DOCUMENT": "document"}
@@ -97,8 +117,10 @@ async def tidied(room: Room) -> bool:
     return not await room.run_sql("SELECT 1 FROM log_chunks")
 
 
-async def test_a_script_that_says_its_secrets_in_every_form_leaves_no_trace_of_them(room: Room) -> None:
-    worker = await real_worker(room)
+async def test_a_script_that_says_its_secrets_in_every_form_leaves_no_trace_of_them(
+    room: Room, real_worker: Workers
+) -> None:
+    worker = await real_worker()
     policy = RetryPolicy(max_retries=1, retry_delay_seconds=0)
     job = await room.job(SAY_EVERYTHING, type=JobType.PYTHON, secrets=SECRETS, retry_policy=policy)
     run = await room.run_by_hand(job)
@@ -117,17 +139,20 @@ async def test_a_script_that_says_its_secrets_in_every_form_leaves_no_trace_of_t
     assert {row["m"] for row in messages} == {"Exit code 3: the end of ****aple"}
 
 
-async def test_a_secret_reaches_the_script_whatever_else_sets_its_variable(room: Room) -> None:
-    await real_worker(room)
+async def test_a_secret_reaches_the_script_whatever_else_sets_its_variable(room: Room, real_worker: Workers) -> None:
+    await real_worker()
     script = f'[ "$PASSWORD" = "{PASSWORD}" ]'.replace("$staple", "\\$staple")
     job = await room.job(script, secrets={"PASSWORD": "password"}, env={"PASSWORD": "forged"})
     run = await room.run_by_hand(job, overrides={"env": {"PASSWORD": "forged too"}})
     await room.until_status(run, "success")
 
 
-async def test_whoever_adopts_a_script_masks_on_even_what_was_half_said_and_what_was_rotated_since(room: Room) -> None:
-    first = await real_worker(room)
-    go = room.home / "go"
+async def test_whoever_adopts_a_script_masks_on_even_what_was_half_said_and_what_was_rotated_since(
+    room: Room, real_worker: Workers
+) -> None:
+    first = await real_worker()
+    go = room.home / "shared" / "go"
+    go.parent.mkdir(exist_ok=True)
     half = len(PASSWORD) // 2
     script = f"""
 import os, time
@@ -148,7 +173,7 @@ os.write(1, password.encode()[{half} + 3:] + b"\\n" + password.encode())
     assert PASSWORD[:half] not in await everything_stored(room)
     await first.die()
     room.secrets.set("password", "another-password")
-    second = await real_worker(room)
+    second = await real_worker()
     go.touch()
     await room.until_status(run, "success", seconds=30)
     assert (await room.execution(run))["worker_id"] == second.id
@@ -157,15 +182,25 @@ os.write(1, password.encode()[{half} + 3:] + b"\\n" + password.encode())
     assert PASSWORD[:half] not in await everything_stored(room)
 
 
-async def test_a_job_whose_secret_does_not_exist_fails_and_says_which(room: Room) -> None:
-    await real_worker(room)
+async def test_a_script_that_dies_in_the_middle_of_a_secret_leaves_no_part_of_it(
+    room: Room, real_worker: Workers
+) -> None:
+    worker = await real_worker()
+    script = 'import os\nos.write(1, b"x" + os.environ["PASSWORD"].encode()[:-1])\nos.kill(os.getpid(), 9)'
+    run = await room.run_by_hand(await room.job(script, type=JobType.PYTHON, secrets=SECRETS))
+    await room.until_status(run, "failed", "crashed", seconds=30)
+    assert await log_of(worker, run) == "x****"
+
+
+async def test_a_job_whose_secret_does_not_exist_fails_and_says_which(room: Room, real_worker: Workers) -> None:
+    await real_worker()
     run = await room.run_by_hand(await room.job("exit 0", secrets={"TOKEN": "no-such-token"}))
     execution = await room.until_status(run, "failed")
     assert execution["error_message"] == "The script could not be started: There is no secret no-such-token"
 
 
-async def test_whoever_adopts_a_script_masks_a_secret_that_was_deleted_since(room: Room) -> None:
-    first = await real_worker(room)
+async def test_whoever_adopts_a_script_masks_a_secret_that_was_deleted_since(room: Room, real_worker: Workers) -> None:
+    first = await real_worker()
     go = room.home / "go"
     script = f'echo began; until [ -e {go} ]; do sleep 0.02; done; echo "$PASSWORD"'
     run = await room.run_by_hand(await room.job(script, secrets={"PASSWORD": "password"}))
@@ -176,14 +211,14 @@ async def test_whoever_adopts_a_script_masks_a_secret_that_was_deleted_since(roo
     await until(began)
     await first.die()
     room.secrets.delete("password")
-    second = await real_worker(room)
+    second = await real_worker()
     go.touch()
     await room.until_status(run, "success", seconds=30)
     assert await log_of(second, run) == "began\n****aple\n"
 
 
-async def test_a_script_without_secrets_logs_byte_for_byte(room: Room) -> None:
-    worker = await real_worker(room)
+async def test_a_script_without_secrets_logs_byte_for_byte(room: Room, real_worker: Workers) -> None:
+    worker = await real_worker()
     script = "printf 'a\\0b\\377\\033[31mred\\n\\n****\\nno newline'"
     run = await room.run_by_hand(await room.job(script, secrets=SECRETS))
     await room.until_status(run, "success")

@@ -8,7 +8,7 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from platform_api.cli.demo import SAMPLES, log_lines
+from platform_api.cli.demo import SAMPLES, ending, log_lines
 from platform_api.cli.main import app
 
 HEAVY = {"prefect", "fastapi", "sqlalchemy", "psycopg", "httpx", "pydantic", "uvicorn", "asyncio"}
@@ -53,3 +53,11 @@ def test_the_live_log_is_read_until_the_status() -> None:
 def test_the_samples_have_names_of_their_own() -> None:
     names = [sample["name"] for sample in SAMPLES]
     assert len(set(names)) == len(names) == 4
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(1.549537, "it ended: success after 1.5 s, result None"), (None, "it ended: success, result None")],
+)
+def test_the_tour_rounds_how_long_the_run_took(seconds: float | None, told: str) -> None:
+    assert ending({"status": "success", "duration_seconds": seconds, "result": None}) == told

@@ -194,7 +194,7 @@ async def test_a_long_clean_line_is_shipped_piece_by_piece_as_it_grows() -> None
     assert [len(frame.data) for frame in await shipped.ship()] == [LONGEST_PIECE]
 
 
-async def test_what_is_held_is_let_out_before_what_was_dropped_and_the_numbers_tell_how_much_that_was() -> None:
+async def test_what_is_held_is_masked_where_the_rest_was_dropped_and_the_numbers_tell_how_much_that_was() -> None:
     for held_by_an_earlier_turn in (True, False):
         shipped = Shipped(Masker([SECRET]))
         shipped.write(out(f"{SECRET} then"), out("begun abc", partial=True))
@@ -210,7 +210,7 @@ async def test_what_is_held_is_let_out_before_what_was_dropped_and_the_numbers_t
         await shipped.ship()
         await shipped.ship(last=True)
         frames = frames_of(shipped.chunks)
-        assert as_written(frames, "stdout") == MASKED + b" then\nbegun abcand " + MASKED + b"\n"
+        assert as_written(frames, "stdout") == MASKED + b" then\nbegun ****and " + MASKED + b"\n"
         assert gaps_between(shipped.chunks) == [Count(2, len(f"gone\n{SECRET} too\n"))]
         assert shipped.tail.stored
         raw = [frame for frame, _ in decode(shipped.machine.attempt(shipped.ref).output)]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import pytest
+
 from platform_api.domain.log_frames import LogFrame, encode
 from platform_api.domain.log_limits import Count
 from platform_api.ports.logs import ResumePoint
 from tests.scripted_executor import Machine, ScriptedExecutor
+from work_pools import log_tail
 from work_pools.executors.protocol import AttemptRef, Output
 from work_pools.log_tail import CHUNK_BYTES, LogTail, Position
 
@@ -131,3 +134,21 @@ async def test_what_the_executor_dropped_leaves_a_gap_in_the_numbers() -> None:
     (chunk,) = await tail.read(executor, TURN)
     assert (chunk.first_line, chunk.first_byte, chunk.byte_count) == (50, 700, 7)
     assert chunk.resume["read"] == [51, 707]
+
+
+async def test_past_its_head_it_rests_exactly_as_long_as_what_it_shipped_may_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(log_tail.time, "monotonic", lambda: now)
+    machine = Machine()
+    tail, executor = tail_of(machine), ScriptedExecutor(machine)
+    tail.head_bytes = 100
+    machine.attempt(tail.ref).output += encode(LogFrame(1, "stdout", b"x" * 1000)) * 100
+    chunks = await tail.read(executor, TURN)
+    tail.commit()
+    rest = sum(len(chunk.frames) for chunk in chunks) / log_tail.FLOOD_BYTES_PER_SECOND
+    assert tail.rests_until == now + rest
+    assert tail.rests
+    now += rest
+    assert not tail.rests

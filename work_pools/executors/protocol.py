@@ -95,6 +95,8 @@ class Output:
     frames: bytes
     #: If it begins further on: how much the script had written before, dropped or not.
     before: Count | None = None
+    #: Then also: the streams that are in the middle of a line there, which began before.
+    unfinished: tuple[str, ...] = ()
 
 
 class AlreadyStarted(Exception):

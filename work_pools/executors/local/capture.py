@@ -7,7 +7,7 @@ import time
 
 from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, PARTIAL, STDERR
 from platform_api.domain.log_limits import Count, LogLimits
-from work_pools.executors.local.log_segments import segment_path
+from work_pools.executors.local.log_segments import UNFINISHED, segment_path
 
 #: Most that is read at once from one stream: with one unfinished line, what a stream can take of memory.
 READ_SIZE = 64 * 1024
@@ -28,6 +28,8 @@ class LogFile:
         #: Where the present file begins in the whole log, how much of it is written, and what that holds.
         self._begin = self._size = self._lines = self._bytes = 0
         self._kept: list[tuple[int, str]] = []
+        #: The streams whose last frame left its line unfinished, as a segment's name has them.
+        self.unfinished = 0
         #: Why the log stops early, if it does.
         self.error: str | None = None
 
@@ -55,7 +57,7 @@ class LogFile:
         """Go on in a new segment; drop the oldest that are not needed for the end any more."""
         if not self._kept:
             os.mkdir(self._ring, 0o700)
-        path = segment_path(self._ring, self._begin + self._size, Count(self._lines, self._bytes))
+        path = segment_path(self._ring, self._begin + self._size, Count(self._lines, self._bytes), self.unfinished)
         file = _open(path)
         os.close(self._file)
         self._file, self._begin, self._size = file, self._begin + self._size, 0
@@ -77,6 +79,7 @@ class Stream:
         #: Whether all writers are gone.
         self.closed = False
         self._flag = STDERR if name == "stderr" else 0
+        self._bit = UNFINISHED[name]
         self._log = log
         self._unfinished = b""
         os.set_blocking(descriptor, False)
@@ -88,7 +91,10 @@ class Stream:
         except BlockingIOError:
             return False
         if data:
-            self._log.append(*self._frames(data))
+            frames, lines, size, is_unfinished = self._frames(data)
+            self._log.append(frames, lines, size)
+            if frames:
+                self._log.unfinished = self._log.unfinished & ~self._bit | (self._bit if is_unfinished else 0)
         self.closed = not data
         return bool(data)
 
@@ -99,8 +105,10 @@ class Stream:
             self._log.append(_pack(_now(), self._flag | PARTIAL, size) + self._unfinished, 1, size)
             self._unfinished = b""
 
-    def _frames(self, data: bytes) -> tuple[bytes, int, int]:
-        """Here bytes become lines: their frames, how many these are, and how many of the bytes they hold."""
+    def _frames(self, data: bytes) -> tuple[bytes, int, int, bool]:
+        """Here bytes become lines: their frames, how many these are, how many of the bytes they hold, and whether the
+        last one is only a piece.
+        """
         before = len(self._unfinished)
         now, flag, frames = _now(), self._flag, bytearray()
         *lines, unfinished = (self._unfinished + data).split(b"\n")
@@ -110,9 +118,10 @@ class Stream:
             frames += _pack(now, flag, len(line))
             frames += line
         self._unfinished = self._cut(now, unfinished, frames)
+        is_unfinished = len(self._unfinished) < len(unfinished)
         size = before + len(data) - len(self._unfinished)
         # All that is neither header nor line feed was written by the script.
-        return bytes(frames), (len(frames) - size + len(lines)) // HEADER.size, size
+        return bytes(frames), (len(frames) - size + len(lines)) // HEADER.size, size, is_unfinished
 
     def _cut(self, now: int, line: bytes, frames: bytearray) -> bytes:
         """Move all but the last piece of a long line to ``frames``; return that last piece."""

@@ -18,7 +18,7 @@ from typing import Any
 from platform_api.domain.jobs import JobType
 from platform_api.domain.log_frames import HEADER, LONGEST_PIECE, decode
 from platform_api.domain.log_limits import LogLimits
-from work_pools.executors.local import discarding, log_segments, probe, processes, result_document
+from work_pools.executors.local import discarding, log_segments, priority, probe, processes, result_document
 from work_pools.executors.local.isolation import LANDLOCK, SYSTEM_FOLDERS, Isolation
 from work_pools.executors.local.launcher_link import BASE_PYTHON, LauncherGone, LauncherLink
 from work_pools.executors.local.run_directory import RunDirectory
@@ -63,6 +63,8 @@ class LocalExecutor:
         self._link: LauncherLink | None = None
         self._linking = asyncio.Lock()
         self._next_sweep = 0.0
+        #: About how many scripts run.
+        self._waited_for = 0
         wanted = default_isolation(self._runs_folder) if isolation is None else isolation
         self._wanted = wanted._replace(runs_folder=str(self._runs_folder))
         self._isolation: Isolation | None = None
@@ -127,7 +129,15 @@ class LocalExecutor:
             return await self._start_once_more(directory, order)
         if started is None:
             raise AlreadyStarted
+        self._make_room(directory)
         return _moment(started)
+
+    def _make_room(self, directory: RunDirectory) -> None:
+        """For the platform, when many run at once."""
+        session = directory.read_document("session") if self._waited_for else None
+        if session:
+            least = self._isolation.niceness if self._isolation else 0
+            priority.put_behind(session["pid"], max(least, priority.niceness(self._waited_for)))
 
     async def _start_once_more(self, directory: RunDirectory, order: AttemptOrder) -> datetime:
         """The launcher or the shim died before it answered: the attempt may have started all the same."""
@@ -167,7 +177,7 @@ class LocalExecutor:
             if shim is not None and not directory.is_discarded():
                 # What never had a shim of its own is recorded by a process that goes on: the launcher, or this one.
                 if not directory.has_ended():
-                    await _until_gone(shim)
+                    await self._until_gone(shim)
                 record = directory.read_document("exit")
                 return _end(ref, record if record else await asyncio.to_thread(_lost, directory))
             if shim is not None:
@@ -175,11 +185,18 @@ class LocalExecutor:
             await asyncio.sleep(_POLL_SECONDS)
         return _end(ref, {"cause": "lost", "ended_us": _now_us(), "error": "Nothing is kept of this attempt."})
 
+    async def _until_gone(self, shim: dict[str, Any]) -> None:
+        self._waited_for += 1
+        try:
+            await _until_gone(shim)
+        finally:
+            self._waited_for -= 1
+
     async def read_output(self, ref: AttemptRef, offset: int, size: int) -> Output:
         """Straight from the shim's files; never so few bytes that the largest frame would not fit."""
         directory = self._directory(ref)
         found = log_segments.read(directory.log, directory.log_ring, offset, max(size, HEADER.size + LONGEST_PIECE))
-        return Output(found.offset, found.frames, found.before)
+        return Output(found.offset, found.frames, found.before, found.unfinished)
 
     async def stop(self, ref: AttemptRef, cause: EndCause) -> None:
         """Leave the cause and signal the shim; one that is just starting looks for the cause itself."""

@@ -1,8 +1,10 @@
 """The files of one attempt's log, so that a script which prints for ever fills no disk. Standard library only.
 
-    log-0                               frames from the beginning, up to the head's limit
-    log-ring/<offset>-<lines>-<bytes>   frames from byte <offset> of the whole log on; <lines> and <bytes> of what the
-                                        script wrote lie before them, dropped ones included
+    log-0                           frames from the beginning, up to the head's limit
+    log-ring/<offset>-<lines>-<bytes>-<unfinished>
+                                    frames from byte <offset> of the whole log on; <lines> and <bytes> of what the
+                                    script wrote lie before them, dropped ones included; the streams in <unfinished>
+                                    (1 stdout, 2 stderr, 3 both) are in the middle of a line there
 
 Of the ring the last few files are kept. Each name says all there is to say about what was dropped before it, so that
 nothing has to be kept in step with the files, whenever a shim or a reader dies.
@@ -22,6 +24,7 @@ class Segment(NamedTuple):
     offset: int
     before: Count
     path: str
+    unfinished: int = 0
 
 
 class Found(NamedTuple):
@@ -30,11 +33,17 @@ class Found(NamedTuple):
     offset: int
     frames: bytes
     before: Count | None = None
+    #: The streams whose lines go on there, if it begins behind that place.
+    unfinished: tuple[str, ...] = ()
 
 
-def segment_path(ring: str, offset: int, before: Count) -> str:
+#: Bits of the number in a name.
+UNFINISHED = {"stdout": 1, "stderr": 2}
+
+
+def segment_path(ring: str, offset: int, before: Count, unfinished: int = 0) -> str:
     """The name that says it all."""
-    return f"{ring}/{offset}-{before.lines}-{before.bytes}"
+    return f"{ring}/{offset}-{before.lines}-{before.bytes}-{unfinished}"
 
 
 def read(log: str, ring: str, offset: int, size: int) -> Found:
@@ -58,7 +67,10 @@ def _read_segments(segments: list[Segment], offset: int, size: int) -> Found | N
         return None if frames is None else Found(offset, frames)
     following = segments[here + 1]
     frames = _read_at(following.path, 0, size)
-    return None if frames is None else Found(following.offset, frames, following.before)
+    if frames is None:
+        return None
+    unfinished = tuple(stream for stream, bit in UNFINISHED.items() if following.unfinished & bit)
+    return Found(following.offset, frames, following.before, unfinished)
 
 
 def _ring(ring: str) -> list[Segment]:
@@ -70,8 +82,8 @@ def _ring(ring: str) -> list[Segment]:
 
 
 def _segment(ring: str, name: str) -> Segment:
-    offset, lines, size = map(int, name.split("-"))
-    return Segment(offset, Count(lines, size), f"{ring}/{name}")
+    offset, lines, size, unfinished = map(int, name.split("-"))
+    return Segment(offset, Count(lines, size), f"{ring}/{name}", unfinished)
 
 
 def _read_at(path: str, offset: int, size: int) -> bytes | None:
