@@ -30,6 +30,7 @@ from platform_api.rest.envelope import Envelope
 from platform_api.settings import Settings
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import reconcile_forever
+from platform_api.web import site
 from platform_api.wiring import assembled
 
 #: The doors under ``/api/v1``; a new one is one line here.
@@ -84,6 +85,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     for router in ROOT_ROUTERS:
         app.include_router(router)
     docs.install(app)
+    site.install(app)
     app.add_middleware(Envelope)
     instruments.install(app)
     return app
