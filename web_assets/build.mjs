@@ -15,6 +15,8 @@ const result = await build({
   splitting: true,
   format: "esm",
   target: ["chrome123", "firefox121", "safari17.5"],
+  loader: { ".woff2": "file" },
+  assetNames: "[name]-[hash]",
   entryNames: "[name]-[hash]",
   chunkNames: "chunk-[hash]",
   legalComments: "none",
@@ -26,11 +28,13 @@ const assets = {};
 for (const [path, output] of Object.entries(result.metafile.outputs)) {
   const name = basename(path);
   if (output.entryPoint) assets[basename(output.entryPoint)] = name;
+  // A font is compressed already.
+  if (extname(path) === ".woff2") continue;
   const text = readFileSync(path);
+  if (![".js", ".css"].includes(extname(path))) throw new Error(`${path}: a kind of file that nothing serves`);
   const quality = { params: { [constants.BROTLI_PARAM_QUALITY]: 11 } };
   writeFileSync(`${path}.gz`, gzipSync(text, { level: 9 }));
   writeFileSync(`${path}.br`, brotliCompressSync(text, quality));
-  if (![".js", ".css"].includes(extname(path))) throw new Error(`${path}: a kind of file that nothing serves`);
 }
 // Written last: without it there is no build.
 writeFileSync(join(outdir, "manifest.json"), JSON.stringify({ inputs, assets }, null, 1) + "\n");

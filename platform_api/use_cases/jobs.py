@@ -17,7 +17,7 @@ from platform_api.domain.job_drafts import JobDraft
 from platform_api.domain.job_records import Job
 from platform_api.domain.job_rules import LONGEST_NAME
 from platform_api.domain.jobs import JobSpec, JobStatus
-from platform_api.ports.jobs import JobFilter, JobSort, NewJob
+from platform_api.ports.jobs import JobChoices, JobFilter, JobSort, NewJob
 from platform_api.ports.signals import Channel
 from platform_api.ports.unit_of_work import UnitOfWork
 from platform_api.use_cases.caller import Caller
@@ -96,6 +96,13 @@ async def page(
         require(caller, Permission.JOB_LIST, Subject("job"))
         jobs = await uow.jobs.page(caller.principal, wanted, sort, after, limit)
     return [view(services, job) for job in jobs]
+
+
+async def overview(services: Services, caller: Caller, wanted: JobFilter) -> tuple[int, JobChoices]:
+    """How many jobs match in all, and what else the list could be filtered by."""
+    async with guarded(services, caller) as uow:
+        require(caller, Permission.JOB_LIST, Subject("job"))
+        return await uow.jobs.count(caller.principal, wanted), await uow.jobs.choices(caller.principal)
 
 
 async def get(services: Services, caller: Caller, job_id: UUID) -> JobView:

@@ -17,7 +17,9 @@ PREFIX = "/static/"
 
 #: A name holds the hash of its content, so what it names never changes.
 _FOREVER = "public, max-age=31536000, immutable"
-_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".woff2": "font/woff2"}
+#: Compressed as they are.
+_DENSE = frozenset({".woff2"})
 #: Best first.
 _TWINS = (("br", ".br"), ("gzip", ".gz"))
 
@@ -51,7 +53,7 @@ class Assets:
         headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
         accepted = request.headers.get("accept-encoding", "")
         for encoding, suffix in _TWINS:
-            if encoding in accepted:
+            if encoding in accepted and path.suffix not in _DENSE:
                 path, headers["Content-Encoding"] = path.with_name(name + suffix), encoding
                 break
         return FileResponse(path, headers=headers, media_type=media_type)

@@ -16,8 +16,12 @@ from platform_api import __version__
 from platform_api.use_cases.caller import Caller
 from platform_api.web import flash, navigation, words
 from platform_api.web.assets import Assets
+from platform_api.web.figures import bars
 from platform_api.web.session import csrf_token
 from platform_api.web.sparkline import sparkline
+from rbac.permissions import Permission
+from rbac.principal import Principal
+from rbac.roles import reaches
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -41,12 +45,16 @@ def environment() -> Environment:
         "size": words.size,
         "moment": moment,
         "ago": ago,
+        "bars": bars,
+        "pair": _pair,
+        "same": _same,
     }
     env.globals |= {
         "asset": assets.address,
         "sparkline": sparkline,
         "has_page": navigation.has_page,
         "version": __version__,
+        "can_create": _can_create,
         "now": lambda: datetime.now(UTC),
     }
     return env
@@ -67,6 +75,21 @@ def ago(value: datetime | None, empty: str = "–") -> str | Markup:
     return Markup('<time datetime="{}" data-relative title="{}">{}</time>').format(
         words.machine_time(value), words.utc(value), near
     )
+
+
+def _pair(word: str) -> tuple[str, str]:
+    """A choice and its words: ``timed_out``, ``timed out``."""
+    return str(word), str(word).replace("_", " ")
+
+
+def _same(word: str) -> tuple[str, str]:
+    """A choice whose words are itself."""
+    return word, word
+
+
+def _can_create(principal: Principal | None) -> bool:
+    """Whether buttons that make or change jobs make sense for this person at all."""
+    return principal is not None and bool(reaches(principal.role, Permission.JOB_CREATE))
 
 
 _environment = environment()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from platform_api.web import dashboard
+from platform_api.web import dashboard, jobs
 from platform_api.web.errors import problem_page
 from platform_api.web.rendering import assets
 
 #: A page adds itself by one line here, and by one in ``navigation`` where the menu shows it.
-ROUTERS: tuple[APIRouter, ...] = (dashboard.router,)
+ROUTERS: tuple[APIRouter, ...] = (
+    dashboard.router,
+    jobs.router,
+)
 
 
 def install(app: FastAPI) -> None:

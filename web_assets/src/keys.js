@@ -2,8 +2,7 @@
 let going = 0;
 
 function isTyping(target) {
-  return target.closest?.("input, textarea, select, [contenteditable='true'], .cm-editor") !== null
-    || target.shadowRoot?.activeElement !== undefined && target.shadowRoot !== null;
+  return Boolean(target.closest?.("input, textarea, select, [contenteditable='true']") || target.shadowRoot?.activeElement);
 }
 
 document.addEventListener("keydown", (event) => {

@@ -23,3 +23,12 @@ document.addEventListener("change", (event) => {
 document.addEventListener("htmx:afterSettle", () => {
   for (const form of document.querySelectorAll("form[data-bulk]")) update(form);
 });
+
+// A list that is looked at stays fresh, unless somebody is choosing from it.
+setInterval(() => {
+  if (document.hidden || document.querySelector("dialog[open], details[open]")) return;
+  for (const list of document.querySelectorAll("[data-refreshes]")) {
+    if (list.querySelector("input:checked") || list.contains(document.activeElement)) continue;
+    list.dispatchEvent(new CustomEvent("refresh"));
+  }
+}, 10000);
