@@ -78,11 +78,11 @@ async def create(services: Services, caller: Caller, draft: JobDraft) -> JobView
     return await followed(services, job.id)
 
 
-async def validate(services: Services, caller: Caller, draft: JobDraft) -> DryRun:
-    """Say what is wrong with a draft, or when it would run."""
+async def validate(services: Services, caller: Caller, draft: JobDraft, present: Job | None = None) -> DryRun:
+    """Say what is wrong with a draft (of a change to ``present``), or when it would run."""
     async with guarded(services, caller):
         require(caller, Permission.JOB_VALIDATE, Subject("job", None, draft.spec.name))
-    check(services, draft)
+    check(services, draft, present)
     spec = draft.spec
     words = services.ticks.describe(spec.schedule, spec.timezone) if spec.schedule else None
     return DryRun(next_ticks(services, spec, 5), words)
@@ -109,6 +109,12 @@ async def get(services: Services, caller: Caller, job_id: UUID) -> JobView:
     """One job."""
     async with guarded(services, caller) as uow:
         return view(services, await load_job(uow, caller, Permission.JOB_VIEW, job_id))
+
+
+async def get_for_edit(services: Services, caller: Caller, job_id: UUID) -> JobView:
+    """One job that the caller is about to change: who may not is told before they type, not after."""
+    async with guarded(services, caller) as uow:
+        return view(services, await load_job(uow, caller, Permission.JOB_EDIT, job_id))
 
 
 async def edit(

@@ -24,3 +24,8 @@ def in_words(ticks: Ticks, spec: JobSpec) -> str:
 def on_the_clock(moment: datetime, timezone: str) -> str:
     """The moment as a clock in that zone shows it."""
     return moment.astimezone(ZoneInfo(timezone)).strftime("%a %Y-%m-%d %H:%M:%S %Z")
+
+
+def wall_time(moment: datetime, timezone: str) -> datetime:
+    """What the clock of that zone shows; a moment without a zone is such a time already."""
+    return moment if moment.tzinfo is None else moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)

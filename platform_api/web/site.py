@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from platform_api.web import dashboard, jobs
+from platform_api.web import dashboard, job_edit, jobs
 from platform_api.web.errors import problem_page
 from platform_api.web.rendering import assets
 
@@ -12,6 +12,7 @@ from platform_api.web.rendering import assets
 ROUTERS: tuple[APIRouter, ...] = (
     dashboard.router,
     jobs.router,
+    job_edit.router,
 )
 
 
