@@ -111,6 +111,12 @@ async def get(services: Services, caller: Caller, job_id: UUID) -> JobView:
         return view(services, await load_job(uow, caller, Permission.JOB_VIEW, job_id))
 
 
+async def get_with_deleted(services: Services, caller: Caller, job_id: UUID) -> JobView:
+    """One job, also after it was deleted: its history stays to be looked at."""
+    async with guarded(services, caller) as uow:
+        return view(services, await load_job(uow, caller, Permission.JOB_VIEW, job_id, deleted=True))
+
+
 async def get_for_edit(services: Services, caller: Caller, job_id: UUID) -> JobView:
     """One job that the caller is about to change: who may not is told before they type, not after."""
     async with guarded(services, caller) as uow:

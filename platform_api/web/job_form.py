@@ -158,9 +158,9 @@ def _document(form: JobForm) -> dict[str, Any]:
             "jitter": bool(get("jitter")),
         },
         "resources": {"cpu": get("cpu").strip(), "memory": get("memory").strip()},
-        "arguments": [_unquoted(line) for line in get("arguments").split("\n") if line.strip()],
-        "env": _pairs(get("env")),
-        "secrets": _pairs(get("secrets")),
+        "arguments": read_arguments(get("arguments")),
+        "env": read_pairs(get("env")),
+        "secrets": read_pairs(get("secrets")),
         "notifications": {
             "on_failure": _words(get("on_failure")),
             "on_success": _words(get("on_success")),
@@ -249,8 +249,14 @@ def _words(text: str, *, spaces: bool = True) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _pairs(text: str) -> dict[str, str]:
-    return dict(_each_pair(text))
+def read_arguments(text: str) -> list[str]:
+    """One on each line."""
+    return [_unquoted(line) for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
+
+
+def read_pairs(text: str) -> dict[str, str]:
+    """``NAME=value`` on each line; a line that begins with ``#`` is a remark."""
+    return dict(_each_pair(text.replace("\r\n", "\n")))
 
 
 def _each_pair(text: str) -> Iterator[tuple[str, str]]:

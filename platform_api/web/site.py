@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from platform_api.web import dashboard, job_edit, jobs
+from platform_api.web import dashboard, execution, execution_log, job, job_edit, jobs
 from platform_api.web.errors import problem_page
 from platform_api.web.rendering import assets
 
@@ -13,6 +13,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     dashboard.router,
     jobs.router,
     job_edit.router,
+    job.router,
+    execution.router,
+    execution_log.router,
 )
 
 

@@ -21,7 +21,7 @@ const colours = HighlightStyle.define([
 
 const look = EditorView.theme({
   "&": { fontSize: "0.9rem", color: "var(--ink)", backgroundColor: "var(--surface)", height: "100%" },
-  ".cm-content": { fontFamily: "var(--mono)", caretColor: "var(--ink)", padding: "0.6rem 0", minHeight: "16rem" },
+  ".cm-content": { fontFamily: "var(--mono)", caretColor: "var(--ink)", padding: "0.6rem 0" },
   ".cm-gutters": { backgroundColor: "var(--sunken)", color: "var(--ink-soft)", border: "none", fontFamily: "var(--mono)" },
   ".cm-activeLine": { backgroundColor: "color-mix(in srgb, var(--accent) 7%, transparent)" },
   ".cm-activeLineGutter": { backgroundColor: "var(--quiet-tint)", color: "var(--ink)" },
@@ -34,7 +34,7 @@ const look = EditorView.theme({
 });
 
 const STARTS = {
-  python: "# /// script\n# dependencies = []\n# ///\nprint(\"Hello\")\n",
+  python: "print(\"Hello\")\n",
   shell: "#!/bin/bash\nset -euo pipefail\n\necho \"Hello\"\n",
 };
 
@@ -80,6 +80,7 @@ function mount(holder) {
       ],
     }),
   });
+  document.fonts.ready.then(() => view.requestMeasure());
   // The field itself stays in the form, behind the editor, for whoever fills it directly.
   area.classList.add("behind");
   area.tabIndex = -1;
