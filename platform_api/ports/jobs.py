@@ -88,6 +88,10 @@ class Jobs(Protocol):
         """The teams, owners and most used tags of the jobs that the principal may see."""
         ...
 
+    async def schedules(self, principal: Principal, wanted: JobFilter) -> list[tuple[JobSpec, int]]:
+        """The different schedules of the jobs that match, each as a spec with nothing else, and how many share it."""
+        ...
+
     async def count_of_team(self, team_id: UUID) -> int:
         """How many jobs the team has that are not deleted; whoever counts comes one after the other."""
         ...

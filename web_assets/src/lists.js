@@ -32,3 +32,8 @@ setInterval(() => {
     list.dispatchEvent(new CustomEvent("refresh"));
   }
 }, 10000);
+
+// A choice that is a question of its own asks at once.
+document.addEventListener("change", (event) => {
+  if ("submits" in event.target.dataset) event.target.form.requestSubmit();
+});
