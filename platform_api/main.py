@@ -30,7 +30,8 @@ from platform_api.rest.envelope import Envelope
 from platform_api.settings import Settings
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import reconcile_forever
-from platform_api.web import site
+from platform_api.web import loopback_provider, refusals, sign_in, site
+from platform_api.web.security_headers import SecurityHeaders
 from platform_api.wiring import assembled
 
 #: The doors under ``/api/v1``; a new one is one line here.
@@ -50,6 +51,9 @@ API_ROUTERS: tuple[APIRouter, ...] = (
 
 #: The doors at the root: health, metrics.
 ROOT_ROUTERS: tuple[APIRouter, ...] = (health.router,)
+
+#: The pages for people.
+WEB_ROUTERS: tuple[APIRouter, ...] = (sign_in.router, sign_in.session_router)
 
 
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
@@ -80,12 +84,18 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     if services is not None:
         app.state.services = services
     errors.install(app)
+    refusals.install(app)
     for router in API_ROUTERS:
         app.include_router(router, prefix="/api/v1")
     for router in ROOT_ROUTERS:
         app.include_router(router)
+    for router in WEB_ROUTERS:
+        app.include_router(router)
+    if settings.oidc_authority is None and settings.environment == "development":
+        app.include_router(loopback_provider.router)
     docs.install(app)
     site.install(app)
     app.add_middleware(Envelope)
     instruments.install(app)
+    app.add_middleware(SecurityHeaders, settings=settings, form_targets=sign_in.form_targets(app))
     return app

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from platform_api.domain.log_limits import LogLimits
+from rbac.role_map import Mapped
 
 
 class Settings(BaseSettings):
@@ -95,6 +96,31 @@ class Settings(BaseSettings):
         None,
         ge=1,
         description="API requests per user and minute; default 100 in production, 3000 in development.",
+    )
+    oidc_authority: str | None = Field(
+        None,
+        description="The identity provider's address, such as `https://login.microsoftonline.com/<tenant>/v2.0`; "
+        "unset means the loopback one, in development only.",
+    )
+    oidc_client_id: str | None = Field(None, description="This platform's application (client) id at the provider.")
+    oidc_client_secret: SecretStr | None = Field(None, description="And its secret there.")
+    oidc_audience: str | None = Field(
+        None, description="The `aud` that bearer tokens at the API must have; default: the client id."
+    )
+    oidc_role_map: dict[str, Mapped] = Field(
+        {},
+        description='Roles and teams by app role or group id, as JSON: `{"Jobs.Admin": {"role": "admin", "team": '
+        '"platform"}, "<group id>": {"team": "devops"}, "*": {"role": "team_viewer", "team": "everybody"}}`; see '
+        "[sign-in](../how-to/sign-in.md). Without it only people who have an account may sign in.",
+    )
+    oidc_ca_file: Path | None = Field(
+        None, description="Certificate authorities (PEM) to trust for the provider instead of the usual ones."
+    )
+    session_minutes: int = Field(
+        60, ge=1, le=1440, description="A session of the web UI ends after so long without a request."
+    )
+    session_longest_hours: int = Field(
+        12, ge=1, le=168, description="And after so long in any case: then the identity provider is asked again."
     )
     retention_days: int = Field(90, ge=1, description="How long executions, versions and audit entries are kept.")
 

@@ -10,6 +10,7 @@ from platform_api.db.engine import create_engine
 from platform_api.db.signals import PostgresSignals
 from platform_api.db.translation import translated
 from platform_api.db.unit_of_work import units_of_work
+from platform_api.identity.provider import identity_provider, loopback_provider
 from platform_api.log_store.archive import FolderArchive
 from platform_api.log_store.store import PostgresLogStore
 from platform_api.ports.clock import SystemClock
@@ -49,12 +50,18 @@ async def assembled(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(engine.dispose)
         signals = await stack.enter_async_context(PostgresSignals(url))
         orchestrator = await stack.enter_async_context(prefect_orchestrator(settings))
+        clock = SystemClock()
+        loopback = loopback_provider(settings)
+        identity = identity_provider(settings, clock, loopback)
+        stack.push_async_callback(identity.close)
         yield Services(
             uow=cast(Callable[[], AbstractAsyncContextManager[UnitOfWork]], translated(units_of_work(engine))),
             ticks=CronTicks(),
             orchestrator=orchestrator,
             logs=PostgresLogStore(engine, FolderArchive(settings.archive_folder), settings.log_limits),
             signals=signals,
-            clock=SystemClock(),
+            clock=clock,
             settings=settings,
+            identity=identity,
+            loopback=loopback,
         )

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from platform_api.db.translation import translated
 from platform_api.db.unit_of_work import units_of_work
+from platform_api.identity.provider import identity_provider, loopback_provider
 from platform_api.identity.sample_users import ensure_sample_people
 from platform_api.main import create_app
 from platform_api.settings import Settings
@@ -100,14 +101,18 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
     from platform_api.log_store.store import PostgresLogStore
 
     url = libpq_url(engine.url.render_as_string(hide_password=False))
+    clock = FixedClock()
+    loopback = loopback_provider(settings)
     given: dict[str, Any] = {
         "uow": translated(units_of_work(engine)),
         "ticks": CronTicks(),
         "orchestrator": FakeOrchestrator(),
         "logs": PostgresLogStore(engine, FolderArchive(settings.archive_folder), settings.log_limits),
         "signals": PostgresSignals(url),
-        "clock": FixedClock(),
+        "clock": clock,
         "settings": settings,
+        "identity": changed.get("identity") or identity_provider(settings, clock, loopback),
+        "loopback": loopback,
     }
     return Services(**(given | changed))
 

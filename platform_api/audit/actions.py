@@ -38,6 +38,9 @@ class Action(StrEnum):
     TEAM_UPDATED = "team.updated"
     TEAM_DELETED = "team.deleted"
     NOTIFICATION_READ = "notification.read"
+    SIGNED_IN = "session.started"
+    SIGNED_OUT = "session.ended"
+    SIGN_IN_FAILED = "session.refused"
 
 
 class Outcome(StrEnum):

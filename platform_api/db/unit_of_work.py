@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from platform_api.db.accounts import SqlAccounts
 from platform_api.db.agenda import SqlAgenda
 from platform_api.db.audit import SqlAuditTrail
 from platform_api.db.claims import SqlClaims
@@ -23,9 +24,12 @@ from platform_api.db.metrics import SqlMetrics
 from platform_api.db.people import SqlPeople
 from platform_api.db.reports import SqlReports
 from platform_api.db.runs import SqlRuns
+from platform_api.db.sessions import SqlSessions
+from platform_api.db.sign_in import SqlSignIns
 from platform_api.db.starts import SqlStarts
 from platform_api.db.sync import SqlSyncStore
 from platform_api.db.versions import SqlVersions
+from platform_api.ports.accounts import Accounts
 from platform_api.ports.agenda import Agenda
 from platform_api.ports.audit import AuditTrail
 from platform_api.ports.claims import Claims
@@ -41,6 +45,8 @@ from platform_api.ports.metrics import Metrics
 from platform_api.ports.people import People
 from platform_api.ports.reports import Reports
 from platform_api.ports.runs import Runs
+from platform_api.ports.sessions import Sessions
+from platform_api.ports.sign_in import SignIns
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
 from platform_api.ports.sync import SyncStore
@@ -70,6 +76,9 @@ class SqlUnitOfWork:
         self.executions: Executions = SqlExecutions(connection)
         self.metrics: Metrics = SqlMetrics(connection)
         self.runs: Runs = SqlRuns(connection)
+        self.sessions: Sessions = SqlSessions(connection)
+        self.sign_ins: SignIns = SqlSignIns(connection)
+        self.accounts: Accounts = SqlAccounts(connection)
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners at commit."""

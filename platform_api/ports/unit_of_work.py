@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
+from platform_api.ports.accounts import Accounts
 from platform_api.ports.agenda import Agenda
 from platform_api.ports.audit import AuditTrail
 from platform_api.ports.claims import Claims
@@ -20,6 +21,8 @@ from platform_api.ports.metrics import Metrics
 from platform_api.ports.people import People
 from platform_api.ports.reports import Reports
 from platform_api.ports.runs import Runs
+from platform_api.ports.sessions import Sessions
+from platform_api.ports.sign_in import SignIns
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
 from platform_api.ports.sync import SyncStore
@@ -47,6 +50,9 @@ class UnitOfWork(Protocol):
     executions: Executions
     metrics: Metrics
     runs: Runs
+    sessions: Sessions
+    sign_ins: SignIns
+    accounts: Accounts
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners when (and only if) the transaction commits."""

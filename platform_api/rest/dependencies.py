@@ -21,6 +21,7 @@ from platform_api.use_cases.caller import Caller
 from platform_api.use_cases.guard import admit
 from platform_api.use_cases.once import Once
 from platform_api.use_cases.services import Services
+from platform_api.use_cases.sign_in import identify_bearer
 from rbac.permissions import UNBOUND, Permission
 
 _LONGEST_KEY = 255
@@ -35,12 +36,16 @@ def services(request: Request) -> Services:
 
 
 async def authenticated(request: Request) -> Caller:
-    """The caller behind the request's API key, established once per request; 401 without one that holds."""
+    """The caller behind the request's key or token, established once per request; 401 without one that holds."""
     known = getattr(request.state, "caller", None)
     if isinstance(known, Caller):
         return known
     origin = _origin(request)
-    principal = await identify(services(request), await _api_key(request, origin), origin)
+    token = await _bearer_token(request, origin)
+    if token is not None:
+        principal = await identify_bearer(services(request), token, origin)
+    else:
+        principal = await identify(services(request), _api_key(request), origin)
     request.state.caller = Caller(principal, origin.request_id, origin.ip_address, origin.user_agent)
     return cast(Caller, request.state.caller)
 
@@ -49,17 +54,26 @@ ServicesDependency = Annotated[Services, Depends(services)]
 CallerDependency = Annotated[Caller, Depends(authenticated)]
 
 
-async def _api_key(request: Request, origin: Origin) -> str:
-    given = request.headers.getlist("x-api-key")
-    if len(given) == 1 and "authorization" not in request.headers:
-        return given[0]
-    if len(given) > 1 or (given and "authorization" in request.headers):
+async def _bearer_token(request: Request, origin: Origin) -> str | None:
+    """The token of the identity provider's that the request brings, if it brings one; refuses two credentials."""
+    given = request.headers.getlist("authorization")
+    if len(given) + len(request.headers.getlist("x-api-key")) > 1:
         raise NotAuthenticated("Send one credential: either X-API-Key or Authorization: Bearer.")
-    if "authorization" in request.headers:
-        reason = "This server has no identity provider to check an Authorization header; send X-API-Key."
-        await record_failure(services(request), origin, reason, "")
-        raise NotAuthenticated(reason)
-    raise NotAuthenticated("Send your API key in the header X-API-Key.")
+    if not given:
+        return None
+    scheme, _, token = given[0].partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    reason = "Of Authorization headers only `Bearer <token>` is taken."
+    await record_failure(services(request), origin, reason, "")
+    raise NotAuthenticated(reason)
+
+
+def _api_key(request: Request) -> str:
+    given = request.headers.get("x-api-key")
+    if given is None:
+        raise NotAuthenticated("Send your API key in the header X-API-Key, or Authorization: Bearer <token>.")
+    return given
 
 
 def _origin(request: Request) -> Origin:

@@ -98,7 +98,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
         )
         components = document.setdefault("components", {})
         components.setdefault("schemas", {}).update({"Problem": _PROBLEM_SCHEMA, **BODY_SCHEMAS})
-        components["securitySchemes"] = {"ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
+        components["securitySchemes"] = {
+            "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            "Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        }
         for operation in _operations(document):
             _describe(operation)
         app.openapi_schema = document
@@ -113,7 +116,7 @@ def _describe(operation: dict[str, Any]) -> None:
     """Say what the framework cannot know: who must sign in, the shape of a body, that 422 is never sent."""
     operation["responses"].pop("422", None)
     if "x-permission" in operation:
-        operation["security"] = [{"ApiKey": []}]
+        operation["security"] = [{"ApiKey": []}, {"Bearer": []}]
     body = operation.pop("x-body", None)
     if body is not None:
         for media in operation["requestBody"]["content"].values():

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+from platform_api.identity.loopback.provider import LoopbackProvider
 from platform_api.ports.clock import Clock
+from platform_api.ports.identity import IdentityProvider
 from platform_api.ports.logs import LogStore
 from platform_api.ports.orchestrator import Orchestrator
 from platform_api.ports.signals import Signals
@@ -27,3 +29,6 @@ class Services:
     signals: Signals
     clock: Clock
     settings: Settings
+    identity: IdentityProvider
+    #: The embedded default's own identity provider, where there is no other one.
+    loopback: LoopbackProvider | None = None

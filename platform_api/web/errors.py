@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from platform_api.web.answers import is_htmx
 from platform_api.web.rendering import render
@@ -42,8 +41,6 @@ def problem_page(request: Request, problem: Mapping[str, Any], headers: Mapping[
     if not wants_page(request):
         return None
     status = int(problem["status"])
-    if status == 401:
-        return _to_sign_in(request)
     kept = {name: value for name, value in headers.items() if name.lower() == "retry-after"}
     context = {"problem": problem, "next_step": NEXT_STEP.get(status, NEXT_STEP[500])}
     if is_htmx(request):
@@ -51,13 +48,3 @@ def problem_page(request: Request, problem: Mapping[str, Any], headers: Mapping[
         aside = {"HX-Retarget": "#notices", "HX-Reswap": "beforeend"}
         return render(request, "errors/notice.html", status, kept | aside, **context)
     return render(request, "errors/page.html", status, kept, **context)
-
-
-def _to_sign_in(request: Request) -> Response | None:
-    if not any(getattr(route, "path", None) == "/login" for route in request.app.routes):
-        return None
-    back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    address = "/login?" + urlencode({"next": back}, quote_via=quote) if request.method == "GET" else "/login"
-    if is_htmx(request):
-        return Response(status_code=401, headers={"HX-Redirect": "/login"})
-    return RedirectResponse(address, 303)

@@ -8,6 +8,7 @@ from platform_api.db.schema.jobs import agenda, job_versions, jobs
 from platform_api.db.schema.logs import log_archives, log_chunks
 from platform_api.db.schema.metadata import metadata
 from platform_api.db.schema.people import api_keys, idempotency_keys, teams, users
+from platform_api.db.schema.sessions import identities, sessions, sign_ins
 
 __all__ = [
     "agenda",
@@ -16,12 +17,15 @@ __all__ = [
     "audit_log",
     "executions",
     "idempotency_keys",
+    "identities",
     "job_versions",
     "jobs",
     "log_archives",
     "log_chunks",
     "metadata",
     "prefect_reports",
+    "sessions",
+    "sign_ins",
     "teams",
     "users",
     "workers",

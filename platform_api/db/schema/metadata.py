@@ -15,7 +15,7 @@ metadata = MetaData(
 )
 
 
-def moment(name: str, *, nullable: bool = True, default_now: bool = False) -> Column:  # type: ignore[type-arg]
+def moment(name: str, *, nullable: bool = True, default_now: bool = False, index: bool = False) -> Column:  # type: ignore[type-arg]
     """A column for a moment, with its time zone."""
     default = func.now() if default_now else None
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default)
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default, index=index)
