@@ -45,11 +45,21 @@ def build() -> bool:
         return False
     print("==> building the pages' scripts and styles", flush=True)
     environment, npm = node()
-    _run([*npm, "ci", "--ignore-scripts", "--loglevel=error"], environment)
+    _install(npm, environment)
     with tempfile.TemporaryDirectory(dir=STATIC.parent, prefix=".static-") as folder:
         _run(["node", "build.mjs", folder, inputs], environment)
         _swap(Path(folder))
     return True
+
+
+def _install(npm: list[str], environment: dict[str, str]) -> None:
+    """Fetch the locked packages, unless they are there from an earlier build."""
+    lock = hashlib.sha256((SOURCES / "package-lock.json").read_bytes()).hexdigest()
+    stamp = SOURCES / "node_modules" / ".installed-from"
+    if stamp.is_file() and stamp.read_text() == lock:
+        return
+    _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], environment)
+    stamp.write_text(lock)
 
 
 def fingerprint(sources: Path) -> str:

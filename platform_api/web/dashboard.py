@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -79,7 +80,10 @@ async def week(
     """The week that was and the day that comes."""
     found = await dashboard.trends(services, caller, part.team or None, part.owner or None)
     ahead = await dashboard.forecast(services, caller, part.team or None, part.owner or None)
+    now = services.clock.now()
     trend = {
+        "from": (now - timedelta(days=7)).timestamp(),
+        "to": now.timestamp(),
         "times": [span.start.timestamp() for span in found.spans],
         "good": [span.successes for span in found.spans],
         "bad": [span.failures for span in found.spans],

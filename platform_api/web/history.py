@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from platform_api.domain.errors import InvalidContent
 from platform_api.domain.executions import ExecutionStatus, TriggeredBy
-from platform_api.ports.executions import Execution, Place
+from platform_api.ports.executions import Execution, ExecutionFilter, Place
 from platform_api.ports.metrics import RecentRun
 from platform_api.rest.paging import decode_cursor, encode_cursor
-from platform_api.web.moments import read_moment
+from platform_api.web.moments import day_of, read_moment
 
 
 class HistoryQuery(BaseModel):
@@ -22,6 +23,8 @@ class HistoryQuery(BaseModel):
 
     status: str = ""
     triggered_by: str = ""
+    since: Annotated[str, Field(alias="from")] = ""
+    until: Annotated[str, Field(alias="to")] = ""
     cursor: str = ""
 
     def statuses(self) -> tuple[ExecutionStatus, ...]:
@@ -32,13 +35,24 @@ class HistoryQuery(BaseModel):
         """What the wanted runs were started by."""
         return (TriggeredBy(self.triggered_by),) if self.triggered_by in list(TriggeredBy) else ()
 
+    def wanted(self, job_id: UUID) -> ExecutionFilter:
+        """As the use case takes it; a day means the whole of it, in UTC."""
+        since, until = day_of(self.since), day_of(self.until)
+        end = until + timedelta(days=1) if until else None
+        return ExecutionFilter(self.statuses(), self.triggers(), since, end, job_id)
+
+    @property
+    def are_set(self) -> bool:
+        """Whether anything is filtered."""
+        return any((self.status, self.triggered_by, self.since, self.until))
+
     def behind(self) -> Place | None:
         """Where this page begins."""
         return place(self.cursor)
 
     def address(self, job_id: UUID, last: Execution) -> str:
         """The page behind ``last``."""
-        given = {"status": self.status, "triggered_by": self.triggered_by, "cursor": cursor_behind(last)}
+        given = {**self.model_dump(by_alias=True), "cursor": cursor_behind(last)}
         return f"/jobs/{job_id}?" + urlencode({name: value for name, value in given.items() if value}) + "#history"
 
 

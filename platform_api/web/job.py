@@ -15,7 +15,6 @@ from platform_api.domain.errors import InvalidContent
 from platform_api.domain.executions import ExecutionStatus
 from platform_api.domain.job_records import Job
 from platform_api.domain.jobs import JobStatus
-from platform_api.ports.executions import ExecutionFilter
 from platform_api.rest.job_json import spec_json
 from platform_api.use_cases import executions, job_story, jobs, metrics, runs
 from platform_api.use_cases.caller import Caller
@@ -49,7 +48,7 @@ async def show(
 ) -> Response:
     """Everything about one job; for htmx its history alone."""
     view = await jobs.get_with_deleted(services, caller, job_id)
-    wanted = ExecutionFilter(query.statuses(), query.triggers(), job_id=job_id)
+    wanted = query.wanted(job_id)
     found = await executions.list_of_job(services, caller, job_id, wanted, query.behind(), HISTORY + 1)
     context: dict[str, Any] = {
         "view": view,

@@ -18,7 +18,7 @@ from platform_api.web import flash, navigation, words
 from platform_api.web.assets import Assets
 from platform_api.web.figures import bars
 from platform_api.web.session import csrf_token
-from platform_api.web.sparkline import sparkline
+from platform_api.web.sparkline import share_bar, sparkline
 from rbac.permissions import Permission
 from rbac.principal import Principal
 from rbac.roles import reaches
@@ -52,6 +52,7 @@ def environment() -> Environment:
     env.globals |= {
         "asset": assets.address,
         "sparkline": sparkline,
+        "share_bar": share_bar,
         "has_page": navigation.has_page,
         "version": __version__,
         "can_create": _can_create,

@@ -29,6 +29,14 @@ def sparkline(runs: Sequence[tuple[str, float | None]], slots: int = 16) -> Mark
     ).format(label=_in_words(shown), width=width, height=_HEIGHT, base=_HEIGHT - 0.5, bars=bars)
 
 
+def share_bar(status: str, share: float) -> Markup:
+    """A part of a whole as a bar; the figure stands beside it."""
+    return Markup(
+        '<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="share-whole" width="100" height="8"/><rect class="bar bar-{}" width="{}" height="8"/></svg>'
+    ).format(escape(status), round(max(100 * share, 0.8), 1))
+
+
 def _bar(place: int, status: str, share: float) -> Markup:
     height = round(_HEIGHT * (_LOWEST + (1 - _LOWEST) * share), 1)
     return Markup('<rect class="bar bar-{}" x="{}" y="{}" width="{}" height="{}" rx="1"/>').format(

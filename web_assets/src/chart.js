@@ -13,7 +13,7 @@ function css(name) {
   return colour;
 }
 
-const COLOURS = { success: "--bar-good", failed: "--bar-bad", crashed: "--bar-bad", timed_out: "--bar-bad", running: "--busy", retrying: "--warn" };
+const COLOURS = { success: "--bar-good", failed: "--bar-bad", crashed: "--bar-bad", timed_out: "--bar-bad", running: "--warn", retrying: "--warn" };
 
 function seconds(value) {
   if (value === null || value === undefined) return "–";
@@ -31,6 +31,20 @@ function axes(format) {
     { stroke: ink, grid: { show: false }, ticks: grid, font },
     { stroke: ink, grid, ticks: { show: false }, font, size: 62, values: (_, values) => values.map(format) },
   ];
+}
+
+const hour = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+
+function dayOrHour(_, values) {
+  return values.map((value) => {
+    const moment = new Date(value * 1000);
+    return moment.getHours() === 0 && moment.getMinutes() === 0 ? date.format(moment) : hour.format(moment);
+  });
+}
+
+function days(_, values) {
+  return values.map((value) => date.format(new Date(value * 1000)));
 }
 
 // One bar per run in the order in which they ran: even spacing tells more than gaps of nights.
@@ -81,13 +95,15 @@ function durations(holder, data) {
 function trend(holder, data) {
   const total = data.good.map((value, index) => value + data.bad[index]);
   const bars = (colour) => ({ fill: css(colour), stroke: css(colour), width: 0, paths: uPlot.paths.bars({ size: [0.62, 40] }), points: { show: false } });
+  const lines = axes((value) => Number.isInteger(value) ? value.toLocaleString() : "");
+  Object.assign(lines[0], { values: days, incrs: [86400] });
   return new uPlot({
     width: holder.clientWidth,
     height: 190,
     legend: { show: false },
     cursor: { y: false, points: { show: false } },
-    scales: { y: { range: (_, __, max) => [0, Math.max(max || 0, 4) * 1.1] } },
-    axes: axes((value) => Number.isInteger(value) ? value.toLocaleString() : ""),
+    scales: { x: { range: [data.from, data.to] }, y: { range: (_, __, max) => [0, Math.max(max || 0, 4) * 1.1] } },
+    axes: lines,
     // The failures are drawn over the foot of the whole bar.
     series: [{}, bars("--bar-good"), bars("--bar-bad")],
     hooks: {
@@ -102,13 +118,15 @@ function trend(holder, data) {
 
 // What is to come: a quiet area.
 function forecast(holder, data) {
+  const lines = axes((value) => Number.isInteger(value) ? value.toLocaleString() : "");
+  lines[0].values = dayOrHour;
   return new uPlot({
     width: holder.clientWidth,
     height: 150,
     legend: { show: false },
     cursor: { y: false, points: { show: false } },
     scales: { y: { range: (_, __, max) => [0, Math.max(max || 0, 4) * 1.1] } },
-    axes: axes((value) => Number.isInteger(value) ? value.toLocaleString() : ""),
+    axes: lines,
     series: [{}, { fill: css("--accent-tint"), stroke: css("--accent"), width: 1.5, paths: uPlot.paths.bars({ size: [0.8, 40], align: 1 }), points: { show: false } }],
   }, [data.times, data.counts], holder);
 }
