@@ -98,7 +98,7 @@ def _wheel_folder() -> Path | None:
 
 def _fetched_wheel() -> Path:
     """Install the locked wheel, by its hash, into the environment that runs this."""
-    requirement = _locked((ROOT / "requirements-dev.lock").read_text(), _WHEEL)
+    requirement = locked((ROOT / "requirements-dev.lock").read_text(), _WHEEL)
     print(f"    there is no npm; fetching {_WHEEL}", flush=True)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write(requirement)
@@ -111,8 +111,8 @@ def _fetched_wheel() -> Path:
     return folder
 
 
-def _locked(lock: str, name: str) -> str:
-    """The lines of one package in a lock file."""
+def locked(lock: str, name: str) -> str:
+    """The lines of one package in a lock file, its hashes with it; raises ``CannotBuild`` where it has none."""
     lines = lock.splitlines(keepends=True)
     starts = [place for place, line in enumerate(lines) if line.startswith(f"{name}==")]
     if not starts:

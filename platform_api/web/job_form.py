@@ -108,8 +108,8 @@ def of_job(job: Job) -> JobForm:
         "cpu": resources["cpu"],
         "memory": resources["memory"],
         "arguments": "\n".join(_quoted(argument) for argument in spec["arguments"]),
-        "env": _lines_of(spec["env"]),
-        "secrets": _lines_of(spec["secrets"]),
+        "env": lines_of(spec["env"]),
+        "secrets": lines_of(spec["secrets"]),
         "on_failure": ", ".join(notifications["on_failure"]),
         "on_success": ", ".join(notifications["on_success"]),
         "slack_webhook": notifications["slack_webhook"] or "",
@@ -266,7 +266,8 @@ def _each_pair(text: str) -> Iterator[tuple[str, str]]:
             yield name.strip(), _unquoted(value)
 
 
-def _lines_of(pairs: Mapping[str, str]) -> str:
+def lines_of(pairs: Mapping[str, str]) -> str:
+    """What ``read_pairs`` reads back."""
     return "\n".join(f"{name}={_quoted(value)}" for name, value in pairs.items())
 
 

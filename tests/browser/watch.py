@@ -37,7 +37,7 @@ class Watch:
     def must_be_silent(self) -> None:
         """Fail with everything that was heard and not expected."""
         heard = [told for told in self._told if not any(word in told for word in self.expected)]
-        assert heard == []
+        assert not heard, "\n".join(heard)
 
 
 def watch_of(page: Page) -> Watch:
@@ -48,14 +48,14 @@ def watch_of(page: Page) -> Watch:
 
 async def must_be_accessible(page: Page) -> None:
     """axe finds nothing, and nothing is wider than the screen."""
-    # axe brings its script as text; the page's own policy rightly refuses that, so it is handed over by the debugger.
     results = await Axe().run(page)
     found = [
         f"{violation['id']}: {violation['help']}: " + "; ".join(node["html"][:160] for node in violation["nodes"][:4])
         for violation in results.response["violations"]
     ]
-    assert found == []
-    assert await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert not found, "\n".join(found)
+    wider = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wider <= 0, f"the page is {wider} pixels wider than the screen"
 
 
 async def picture(page: Page, name: str) -> None:
