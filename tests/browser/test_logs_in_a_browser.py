@@ -22,10 +22,9 @@ for number in range(120_000):
 """
 
 TALKS = """
-import sys, time
-print("\\x1b[32mgreen\\x1b[0m and plain", flush=True)
+import time
 while True:
-    print(f"said at {time.time():.3f}", flush=True)
+    print(f"\\x1b[32mgreen\\x1b[0m said at {time.time():.3f}", flush=True)
     time.sleep(0.2)
 """
 
@@ -35,7 +34,7 @@ async def test_a_line_is_on_the_screen_within_a_second(open_as: Open, platform: 
         job_id = made(client, named("Talks"), script=TALKS)
         execution_id = client.post(f"/jobs/{job_id}/run").json()["execution_id"]
         page = await open_as("maya", f"/executions/{execution_id}")
-        await expect(page.locator(".ansi-green")).to_have_text("green")
+        await expect(page.locator(".ansi-green").first).to_have_text("green")
         # The screen is looked at ten times: what it shows last was said less than a second (and a frame) ago.
         for _ in range(10):
             await page.wait_for_timeout(300)

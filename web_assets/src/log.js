@@ -24,7 +24,9 @@ class Viewer {
     this.lines = new Lines(root.dataset.log, Number(root.dataset.first), Number(root.dataset.end), () => this.plan());
     this.following = root.dataset.live === "true";
     this.attempt = root.dataset.attempt ? Number(root.dataset.attempt) : null;
-    this.lastTop = 0;
+    this.share = 0;
+    this.setTop = 0;
+    this.drawn = 0;
     this.controls();
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     new ResizeObserver(() => this.plan()).observe(this.scroller);
@@ -45,31 +47,52 @@ class Viewer {
 
   draw() {
     const count = this.lines.count;
-    if (!this.source) {
-      // A short log needs no window to scroll in.
-      this.full ??= this.scroller.clientHeight;
-      this.scroller.style.height = count * this.rowHeight + 24 < this.full ? `${Math.max(count * this.rowHeight + 24, 120)}px` : "";
-    }
+    this.fit(count);
     const height = this.scroller.clientHeight;
-    const empty = this.root.querySelector(".log-empty");
-    empty.hidden = count > 0;
+    this.root.querySelector(".log-empty").hidden = count > 0;
+    this.keepPlace(count, height);
     this.space.style.height = `${Math.min(Math.max(count * this.rowHeight, height), TALLEST)}px`;
     const room = this.scroller.scrollHeight - height;
-    if (this.following) this.scroller.scrollTop = room;
-    if (this.wanted !== undefined) {
-      this.scroller.scrollTop = room * ((this.lines.indexOf(this.wanted) + 0.5) / Math.max(count, 1));
-      this.wanted = undefined;
-    }
-    const share = room > 0 ? Math.min(this.scroller.scrollTop / room, 1) : 0;
-    const anchor = Math.min(share * count, count - 1e-9);
+    // The browser's own scrolling may be under way: it is led only where something moved.
+    if (this.moved) this.scroller.scrollTop = this.share * room;
+    else this.share = this.shareNow();
+    this.moved = false;
+    this.setTop = this.scroller.scrollTop;
+    const anchor = Math.max(Math.min(this.share * count, count - 1e-9), 0);
     const middle = Math.floor(anchor);
     const around = Math.ceil(height / this.rowHeight) + 2;
     const from = Math.max(0, middle - around);
     const to = Math.min(count, middle + around + 1);
     this.fill(from, to);
     this.pane.style.height = `${height}px`;
-    this.place(from, to, count, middle, anchor - middle, share * height, room > 0);
-    this.lastTop = this.scroller.scrollTop;
+    this.place(from, to, count, middle, anchor - middle, this.share * height, room > 0);
+  }
+
+  // A short log that is over needs no window to scroll in.
+  fit(count) {
+    if (this.source) return;
+    this.full ??= this.scroller.clientHeight;
+    const needed = count * this.rowHeight + 24;
+    this.scroller.style.height = needed < this.full ? `${Math.max(needed, 120)}px` : "";
+  }
+
+  // Which share of the log is scrolled: to the end while following, to a line that was asked for; and lines that
+  // come at the end move nothing that is on the screen.
+  keepPlace(count, height) {
+    if (this.wanted !== undefined) {
+      this.share = (this.lines.indexOf(this.wanted) + 0.5) / Math.max(count, 1);
+      this.wanted = undefined;
+      this.moved = true;
+    } else if (this.following) {
+      this.share = 1;
+      this.moved = true;
+    } else if (count !== this.drawn && this.drawn) {
+      const before = this.drawn * this.rowHeight - height;
+      const after = count * this.rowHeight - height;
+      this.share = before > 0 && after > 0 ? Math.min((this.share * before) / after, 1) : 0;
+      this.moved = true;
+    }
+    this.drawn = count;
   }
 
   fill(from, to) {
@@ -92,8 +115,11 @@ class Viewer {
     const measured = holder.scrollHeight;
     if (to > from) {
       const average = measured / (to - from);
-      if (Math.abs(average - this.rowHeight) > 0.5) {
+      // An estimate for the scroller's height, made once: to change it while somebody scrolls would stop them.
+      if (!this.estimated && this.lines.at(from)) {
+        this.estimated = true;
         this.rowHeight = average;
+        this.moved = true;
         this.plan();
       }
     }
@@ -107,10 +133,17 @@ class Viewer {
   }
 
   scrolled() {
-    if (this.following && this.scroller.scrollTop < this.lastTop - 2) this.follow(false);
-    const room = this.scroller.scrollHeight - this.scroller.clientHeight;
-    if (!this.following && this.source && this.scroller.scrollTop >= room - 1 && room > 0) this.follow(true);
+    if (Math.abs(this.scroller.scrollTop - this.setTop) < 1) return;
+    this.share = this.shareNow();
+    if (this.source) this.follow(this.share === 1);
     this.plan();
+  }
+
+  shareNow() {
+    const room = this.scroller.scrollHeight - this.scroller.clientHeight;
+    if (room <= 0) return 0;
+    // Browsers round: a pixel short of the end is the end.
+    return room - this.scroller.scrollTop < 1.5 ? 1 : this.scroller.scrollTop / room;
   }
 
   // ---- where to look
@@ -162,6 +195,7 @@ class Viewer {
     const on = (selector, act) => this.root.querySelector(selector)?.addEventListener("click", act);
     const toggle = (selector, name) => on(selector, (event) => {
       const pressed = this.scroller.classList.toggle(name);
+      this.estimated = false;
       event.currentTarget.setAttribute("aria-pressed", String(pressed));
       this.plan();
     });
