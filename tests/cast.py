@@ -102,7 +102,7 @@ def services_on(engine: AsyncEngine, settings: Settings, **changed: Any) -> Serv
 
     url = libpq_url(engine.url.render_as_string(hide_password=False))
     clock = FixedClock()
-    loopback = loopback_provider(settings)
+    loopback = loopback_provider(settings, lambda connection: False)
     given: dict[str, Any] = {
         "uow": translated(units_of_work(engine)),
         "ticks": CronTicks(),

@@ -9,9 +9,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from platform_api.db.people import PRINCIPAL, principal_of
 from platform_api.db.schema import identities, teams, users
 from platform_api.ports.accounts import Account, Profile
-from rbac.principal import Principal, Role
 
 #: Any number that nobody else uses.
 _ADVISORY_LOCK = 7_401_966_302
@@ -51,8 +51,9 @@ class SqlAccounts:
         await self._connection.execute(update(identities).where(mine).values(claims_at=claims_at))
 
     async def team_id(self, name: str) -> UUID | None:
-        """The team of that name."""
-        found: UUID | None = await self._connection.scalar(select(teams.c.id).where(teams.c.name == name))
+        """The team of that name, in any case."""
+        query = select(teams.c.id).where(func.lower(teams.c.name) == name.lower())
+        found: UUID | None = await self._connection.scalar(query)
         return found
 
     async def create_team(self, team_id: UUID, name: str) -> None:
@@ -66,24 +67,14 @@ class SqlAccounts:
     async def _find(self, issuer: str, condition: ColumnElement[bool]) -> Account | None:
         mine = and_(identities.c.user_id == users.c.id, identities.c.issuer == issuer)
         query = (
-            select(
-                users.c.id,
-                users.c.email,
-                users.c.display_name,
-                users.c.role,
-                users.c.team_id,
-                users.c.is_active,
-                teams.c.name.label("team"),
-                identities.c.claims_at,
-            )
+            select(*PRINCIPAL, users.c.display_name, users.c.is_active, identities.c.claims_at)
             .select_from(users.join(teams).outerjoin(identities, mine))
             .where(condition)
         )
         row = (await self._connection.execute(query)).one_or_none()
         if row is None:
             return None
-        principal = Principal(row.id, row.email, Role(row.role), row.team_id, row.team)
-        return Account(principal, row.display_name, row.is_active, row.claims_at)
+        return Account(principal_of(row, None), row.display_name, row.is_active, row.claims_at)
 
 
 def _columns(profile: Profile) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, select, update
@@ -26,6 +27,15 @@ _PERSON = select(
     users.c.created_at,
 ).join_from(users, teams)
 
+#: What a ``Principal`` is made of.
+PRINCIPAL = (
+    users.c.id.label("user_id"),
+    users.c.email,
+    users.c.role,
+    users.c.team_id,
+    teams.c.name.label("team"),
+)
+
 
 class SqlPeople:
     """``ports.people.People`` over one transaction."""
@@ -37,11 +47,7 @@ class SqlPeople:
         """Whose key has this hash."""
         query = (
             select(
-                users.c.id.label("user_id"),
-                users.c.email,
-                users.c.role,
-                users.c.team_id,
-                teams.c.name.label("team"),
+                *PRINCIPAL,
                 users.c.is_active,
                 api_keys.c.id.label("key_id"),
                 api_keys.c.scopes,
@@ -65,17 +71,22 @@ class SqlPeople:
         return Person(**row._mapping) if row else None
 
 
-def _key_holder(row: Row[tuple[object, ...]]) -> KeyHolder:
+def principal_of(row: Row[Any], scopes: frozenset[str] | None) -> Principal:
+    """The principal in a row with the columns of ``PRINCIPAL``."""
+    return Principal(
+        user_id=row.user_id,
+        email=row.email,
+        role=Role(row.role),
+        team_id=row.team_id,
+        team=row.team,
+        scopes=scopes,
+    )
+
+
+def _key_holder(row: Row[Any]) -> KeyHolder:
     return KeyHolder(
         key_id=row.key_id,
-        principal=Principal(
-            user_id=row.user_id,
-            email=row.email,
-            role=Role(row.role),
-            team_id=row.team_id,
-            team=row.team,
-            scopes=None if EVERYTHING in row.scopes else frozenset(row.scopes),
-        ),
+        principal=principal_of(row, None if EVERYTHING in row.scopes else frozenset(row.scopes)),
         is_active=row.is_active,
         expires_at=row.expires_at,
         revoked_at=row.revoked_at,

@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from platform_api.db.people import PRINCIPAL, principal_of
 from platform_api.db.schema import sessions, teams, users
 from platform_api.ports.sessions import StoredSession
-from rbac.principal import Principal, Role
 
 
 class SqlSessions:
@@ -27,24 +27,14 @@ class SqlSessions:
     async def find(self, token_hash: bytes) -> StoredSession | None:
         """The session of that hash with its person's present role and team."""
         query = (
-            select(
-                users.c.id,
-                users.c.email,
-                users.c.role,
-                users.c.team_id,
-                teams.c.name.label("team"),
-                users.c.is_active,
-                sessions.c.created_at,
-                sessions.c.expires_at,
-            )
+            select(*PRINCIPAL, users.c.is_active, sessions.c.created_at, sessions.c.expires_at)
             .select_from(sessions.join(users).join(teams))
             .where(sessions.c.token_hash == token_hash)
         )
         row = (await self._connection.execute(query)).one_or_none()
         if row is None:
             return None
-        principal = Principal(row.id, row.email, Role(row.role), row.team_id, row.team)
-        return StoredSession(principal, row.is_active, row.created_at, row.expires_at)
+        return StoredSession(principal_of(row, None), row.is_active, row.created_at, row.expires_at)
 
     async def renew(self, token_hash: bytes, expires_at: datetime) -> None:
         """Let it last longer; never shorter, whichever of two requests comes last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from platform_api.identity.http import client_for, client_through
+from platform_api.identity.loopback.peers import MayBeScript, scripts_from
 from platform_api.identity.loopback.provider import CLIENT_ID, LoopbackProvider
 from platform_api.identity.loopback.transport import LoopbackTransport
 from platform_api.identity.oidc import OidcProvider, Registration
@@ -14,14 +15,15 @@ class Misconfigured(RuntimeError):
     """The settings name no provider that could be asked."""
 
 
-def loopback_provider(settings: Settings) -> LoopbackProvider | None:
+def loopback_provider(settings: Settings, may_be_script: MayBeScript | None = None) -> LoopbackProvider | None:
     """The embedded default's own provider: in development, and only where no other one is named.
 
     Its clock is the machine's, as that of whoever checks its tokens.
     """
     if settings.oidc_authority is not None or settings.environment != "development":
         return None
-    return LoopbackProvider(settings.base_url, SystemClock())
+    check = may_be_script or scripts_from(settings.script_first_uid)
+    return LoopbackProvider(settings.base_url, SystemClock(), check)
 
 
 def identity_provider(settings: Settings, clock: Clock, loopback: LoopbackProvider | None) -> OidcProvider:

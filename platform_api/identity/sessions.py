@@ -20,6 +20,11 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", errors="replace")).digest()
 
 
+def shown_id(token: str) -> str:
+    """What the audit trail calls the session; nobody gets from there to the token."""
+    return hash_token(token).hex()[:16]
+
+
 def csrf_token_of(token: str) -> str:
     """What a form must send along: only who holds the session, or was given its page, can know it."""
     return urlsafe_b64encode(hmac.digest(token.encode("utf-8", errors="replace"), _CSRF, hashlib.sha256)).decode()

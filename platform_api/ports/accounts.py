@@ -59,7 +59,7 @@ class Accounts(Protocol):
         ...
 
     async def team_id(self, name: str) -> UUID | None:
-        """The team of that name."""
+        """The team of that name, in any case."""
         ...
 
     async def create_team(self, team_id: UUID, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -77,11 +78,13 @@ async def _refreshed(
     """The account as the provider describes it now; without a role map role and team are the administrators' own."""
     known = account.principal
     assignment = _assignment(settings, claims) or Assignment(known.role, known.team)
-    team_id = known.team_id if assignment.team == known.team else await _team(uow, assignment.team, origin)
+    same_team = assignment.team.lower() == known.team.lower()
+    team_id = known.team_id if same_team else await _team(uow, assignment.team, origin)
     email = await _email(uow, claims, known)
     profile = Profile(email, claims.name or account.display_name, assignment.role, team_id)
     await uow.accounts.refresh(known.user_id, claims.issuer, profile, claims.issued_at)
-    principal = Principal(known.user_id, email, assignment.role, team_id, assignment.team)
+    team = known.team if same_team else assignment.team
+    principal = replace(known, email=email, role=assignment.role, team_id=team_id, team=team)
     changed = {
         name: {"old": old, "new": new}
         for name, old, new in (

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from platform_api.audit.actions import Action
 from platform_api.audit.entries import Subject
-from platform_api.identity.sessions import hash_token, new_token
+from platform_api.identity.sessions import hash_token, new_token, shown_id
 from platform_api.ports.sessions import StoredSession
 from platform_api.ports.unit_of_work import UnitOfWork
 from platform_api.settings import Settings
@@ -20,7 +20,7 @@ RENEWED_EVERY = timedelta(minutes=1)
 
 
 async def begin(uow: UnitOfWork, settings: Settings, caller: Caller, now: datetime, replaced: str | None) -> str:
-    """A new session of the caller's, in the transaction of their sign-in; the token for their cookie.
+    """A new session of the caller's, with its entry in the trail; the token for their cookie.
 
     ``replaced`` is what the browser sent before: it ends here, so that nobody goes on with a session from before.
     """
@@ -29,6 +29,7 @@ async def begin(uow: UnitOfWork, settings: Settings, caller: Caller, now: dateti
     await uow.sessions.remove_expired(now)
     token = new_token()
     await uow.sessions.add(hash_token(token), caller.principal.user_id, now, end(settings, now, now))
+    await record(uow, caller, Action.SIGNED_IN, _subject(caller, token))
     return token
 
 
@@ -49,8 +50,7 @@ async def sign_out(services: Services, caller: Caller, token: str) -> None:
     """End the session; one that has ended already leaves nothing to say."""
     async with services.uow() as uow:
         if await uow.sessions.remove(hash_token(token)):
-            subject = Subject("session", None, caller.principal.email)
-            await record(uow, caller, Action.SIGNED_OUT, subject)
+            await record(uow, caller, Action.SIGNED_OUT, _subject(caller, token))
 
 
 def end(settings: Settings, created_at: datetime, now: datetime) -> datetime:
@@ -62,3 +62,7 @@ def end(settings: Settings, created_at: datetime, now: datetime) -> datetime:
 def _last_moment(settings: Settings, session: StoredSession) -> datetime:
     """A limit that an operator lowered holds for sessions from before, too."""
     return min(session.expires_at, session.created_at + timedelta(hours=settings.session_longest_hours))
+
+
+def _subject(caller: Caller, token: str) -> Subject:
+    return Subject("session", shown_id(token), caller.principal.email)

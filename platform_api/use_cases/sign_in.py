@@ -18,7 +18,6 @@ from platform_api.use_cases.accounts import NoAccount, account_of
 from platform_api.use_cases.authentication import Origin
 from platform_api.use_cases.caller import Caller
 from platform_api.use_cases.services import Services
-from platform_api.use_cases.trail import record
 from rbac.principal import Principal
 
 #: Between the way to the provider and the way back: time for a password, a telephone and a question to a colleague.
@@ -97,7 +96,6 @@ async def _begin_session(services: Services, claims: Claims, origin: Origin, rep
     async with services.uow() as uow:
         principal = await account_of(uow, services.settings, claims, origin)
         caller = Caller(principal, origin.request_id, origin.ip_address, origin.user_agent, TriggeredBy.MANUAL)
-        await record(uow, caller, Action.SIGNED_IN, Subject("session", None, principal.email))
         return await sessions.begin(uow, services.settings, caller, services.clock.now(), replaced)
 
 

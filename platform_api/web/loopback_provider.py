@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from platform_api.identity.loopback.peers import Connection
 from platform_api.identity.loopback.provider import PATH, PEOPLE, LoopbackProvider, RequestRefused
 from platform_api.web import pages_of_sign_in as shown
 from platform_api.web.loopback_hosts import is_loopback_address, is_loopback_host
@@ -18,8 +20,8 @@ from platform_api.web.session import services
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
-def provider(request: Request) -> LoopbackProvider:
-    """The provider, for loopback alone; for everybody else there is nothing at this address.
+async def provider(request: Request) -> LoopbackProvider:
+    """The provider, for people on this machine alone; for everybody else there is nothing at this address.
 
     The name in ``Host`` must be this machine's as well: a page elsewhere whose name suddenly leads here (DNS
     rebinding) must not act as a person.
@@ -29,7 +31,15 @@ def provider(request: Request) -> LoopbackProvider:
     local = is_loopback_address(peer) and is_loopback_host(request.headers.get("host", ""))
     if found is None or not local or any(name in request.headers for name in _PROXY_HEADERS):
         raise HTTPException(404)
+    if await asyncio.to_thread(found.may_be_script, _connection(request)):
+        raise HTTPException(404)
     return found
+
+
+def _connection(request: Request) -> Connection:
+    """The ports of both ends; a peer without any is nobody's."""
+    server: tuple[str, int | None] = request.scope.get("server") or ("", None)
+    return Connection(request.client.port if request.client else 0, server[1] or 0)
 
 
 Provider = Annotated[LoopbackProvider, Depends(provider)]

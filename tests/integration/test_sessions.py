@@ -205,9 +205,11 @@ async def test_sign_in_and_sign_out_are_in_the_trail(room: Room) -> None:
     token = await room.sign_in()
     await room.browser.http.post("/logout", data={"csrf_token": csrf_token_of(token)})
     async with room.cast.engine.connect() as connection:
-        query = select(audit_log.c.action, audit_log.c.actor_email).where(audit_log.c.resource_type == "session")
-        rows = (await connection.execute(query.order_by(audit_log.c.id))).all()
-    assert rows == [("session.started", "maya@example.com"), ("session.ended", "maya@example.com")]
+        query = select(audit_log).where(audit_log.c.resource_type == "session").order_by(audit_log.c.id)
+        began, ended = (await connection.execute(query)).all()
+    assert (began.action, ended.action) == ("session.started", "session.ended")
+    assert began.actor_email == ended.actor_email == "maya@example.com"
+    assert began.resource_id == ended.resource_id == hash_token(token).hex()[:16]
 
 
 async def test_signing_out_asks_for_the_token_as_every_change(room: Room) -> None:

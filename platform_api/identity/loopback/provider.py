@@ -23,6 +23,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from platform_api.identity.loopback.peers import MayBeScript
 from platform_api.identity.sample_users import SAMPLE_PEOPLE
 from platform_api.ports.clock import Clock
 
@@ -71,9 +72,11 @@ class _Code:
 class LoopbackProvider:
     """One provider for one client: this platform."""
 
-    def __init__(self, base_url: str, clock: Clock) -> None:
+    def __init__(self, base_url: str, clock: Clock, may_be_script: MayBeScript) -> None:
         self._base_url = base_url.rstrip("/")
         self._clock = clock
+        #: Such a peer gets no answer: a script would become whoever it likes.
+        self.may_be_script = may_be_script
         self.client_secret = secrets.token_urlsafe(32)
         self._codes: dict[str, _Code] = {}
         self._lock = Lock()
