@@ -36,7 +36,7 @@ from platform_api.use_cases.audit_retention import retain_forever
 from platform_api.use_cases.key_uses import write_uses_forever
 from platform_api.use_cases.services import Services
 from platform_api.use_cases.sync import reconcile_forever
-from platform_api.web import loopback_provider, refusals, sign_in
+from platform_api.web import loopback_provider, refusals, sign_in, site
 from platform_api.web.security_headers import SecurityHeaders
 from platform_api.wiring import assembled
 
@@ -109,6 +109,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     if settings.oidc_authority is None and settings.environment == "development":
         app.include_router(loopback_provider.router)
     docs.install(app)
+    site.install(app)
     app.add_middleware(Envelope)
     instruments.install(app)
     app.add_middleware(SecurityHeaders, settings=settings, form_targets=sign_in.form_targets(app))

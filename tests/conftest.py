@@ -10,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from platform_api.db.engine import create_engine
 from platform_api.embedded.postgres import Cluster
+from platform_api.web.build import build
 from tests.cast import Cast, assemble_cast, services_on, settings_for_tests
 from tests.postgres import cloned_database, migrated_template, running_cluster
 from tests.prefect_server import PrefectServer, running_prefect
+from tests.running_platform import Platform, running
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +53,16 @@ async def cast(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Cast]:
     cast = await assemble_cast(engine, services_on(engine, settings_for_tests(home=tmp_path)))
     yield cast
     await cast.maya.client.aclose()
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """One running platform for all tests that only look at it from outside; they are the group ``platform``."""
+    with running(tmp_path_factory.mktemp("platform") / "home") as platform:
+        yield platform
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built_pages() -> None:
+    """Pages name the scripts and styles of the present sources."""
+    build()

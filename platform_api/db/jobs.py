@@ -34,8 +34,8 @@ from platform_api.db.visibility import visible_to
 from platform_api.domain.errors import Conflict, InvalidContent
 from platform_api.domain.executions import ExecutionStatus
 from platform_api.domain.job_records import Job, LastExecution
-from platform_api.domain.jobs import JobSpec, JobStatus
-from platform_api.ports.jobs import JobFilter, JobSort, NewJob
+from platform_api.domain.jobs import JobSpec, JobStatus, JobType
+from platform_api.ports.jobs import JobChoices, JobFilter, JobSort, NewJob
 from rbac.principal import Principal
 
 _SORT_KEYS: dict[str, ColumnElement[Any]] = {
@@ -43,6 +43,11 @@ _SORT_KEYS: dict[str, ColumnElement[Any]] = {
     "created_at": jobs.c.created_at,
     "updated_at": jobs.c.updated_at,
 }
+
+_TIME_FIELDS = ("schedule", "run_at", "interval_seconds", "timezone")
+
+#: That a list's filter offers; the rest is found by typing.
+_MOST_TAGS = 50
 
 
 class SqlJobs:
@@ -73,6 +78,42 @@ class SqlJobs:
         # The page is chosen first, so that last executions are looked up for its jobs only.
         page = _job_query(last).where(jobs.c.id.in_(chosen.order_by(*order).limit(limit))).order_by(*order)
         return [_job(row) for row in await self._connection.execute(page)]
+
+    async def count(self, principal: Principal, wanted: JobFilter) -> int:
+        """Count what ``page`` would show in all."""
+        last = _last_execution()
+        chosen = _chosen(last if wanted.last_status else None)
+        chosen = chosen.where(visible_to(principal), *_conditions(wanted, principal, last))
+        return int((await self._connection.execute(select(func.count()).select_from(chosen.subquery()))).scalar_one())
+
+    async def choices(self, principal: Principal) -> JobChoices:
+        """Collect what filters can offer."""
+        seen = select(jobs.c.team_id, jobs.c.owner_id, jobs.c.tags).where(
+            visible_to(principal), jobs.c.status != JobStatus.DELETED.value
+        )
+        rows = seen.cte("seen")
+        team_names = select(teams.c.name).where(teams.c.id.in_(select(rows.c.team_id))).order_by(teams.c.name)
+        emails = select(users.c.email).where(users.c.id.in_(select(rows.c.owner_id))).order_by(users.c.email)
+        tag = func.unnest(rows.c.tags).label("tag")
+        counted = select(tag, func.count().label("jobs")).group_by(tag).order_by(func.count().desc(), tag)
+        return JobChoices(
+            teams=list((await self._connection.execute(team_names)).scalars()),
+            owners=list((await self._connection.execute(emails)).scalars()),
+            tags=sorted((await self._connection.execute(counted.limit(_MOST_TAGS))).scalars()),
+        )
+
+    async def schedules(self, principal: Principal, wanted: JobFilter) -> list[tuple[JobSpec, int]]:
+        """Group what the specs say about time."""
+        fields = [
+            jobs.c.spec[name].astext.label(name) for name in ("schedule", "run_at", "interval_seconds", "timezone")
+        ]
+        query = (
+            select(*fields, func.count().label("jobs"))
+            .select_from(_OWNED)
+            .where(visible_to(principal), *_conditions(wanted, principal, _last_execution()))
+            .group_by(*fields)
+        )
+        return [(_schedule_only(row), row.jobs) for row in await self._connection.execute(query)]
 
     async def count_of_team(self, team_id: UUID) -> int:
         """Count behind a lock on the team, so that two additions at once cannot both be the last that fits."""
@@ -164,6 +205,17 @@ _REVIVED = (JobStatus.ACTIVE, JobStatus.DISABLED)
 
 def _columns(spec: JobSpec) -> dict[str, Any]:
     return {"name": spec.name, "type": spec.type.value, "tags": list(spec.tags), "spec": spec.to_json()}
+
+
+def _schedule_only(row: Row[Any]) -> JobSpec:
+    return JobSpec(
+        name="",
+        type=JobType.SHELL,
+        schedule=row.schedule,
+        run_at=datetime.fromisoformat(row.run_at) if row.run_at else None,
+        interval_seconds=int(row.interval_seconds) if row.interval_seconds else None,
+        timezone=row.timezone,
+    )
 
 
 def _schedule_of(spec: JobSpec) -> tuple[object, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from platform_api.ports.metrics import JobFigures, LastExecution
+from platform_api.ports.metrics import JobFigures, LastExecution, RecentRun
 
 _FIGURES = text("""
     SELECT count(*) AS total,
@@ -29,6 +31,17 @@ _LAST = text("""
     SELECT id, status, started_at, ended_at FROM executions
     WHERE job_id = :job_id AND (status <> 'queued' OR due_at <= now())
     ORDER BY queued_at DESC, id DESC LIMIT 1
+""")
+
+
+_RECENT = text("""
+    SELECT job.id AS job_id, run.id, run.status, run.queued_at,
+           greatest(CAST(extract(epoch FROM run.ended_at - run.started_at) AS float8), 0) AS seconds
+    FROM unnest(CAST(:job_ids AS uuid[])) AS job(id),
+         LATERAL (SELECT * FROM executions
+                  WHERE job_id = job.id AND (status <> 'queued' OR due_at <= now())
+                  ORDER BY queued_at DESC, id DESC LIMIT :count) AS run
+    ORDER BY run.queued_at, run.id
 """)
 
 
@@ -53,3 +66,10 @@ class SqlMetrics:
             p95_duration_seconds=p95,
             last_execution=LastExecution(last.id, last.status, last.started_at, last.ended_at) if last else None,
         )
+
+    async def recent(self, job_ids: Sequence[UUID], count: int) -> Mapping[UUID, list[RecentRun]]:
+        """Read the end of each job's part of the index."""
+        found: defaultdict[UUID, list[RecentRun]] = defaultdict(list)
+        for row in await self._connection.execute(_RECENT, {"job_ids": list(job_ids), "count": count}):
+            found[row.job_id].append(RecentRun(row.id, row.status, row.queued_at, row.seconds))
+        return found

@@ -41,9 +41,46 @@ class DashboardFigures:
         return round(self.successes_7d / finished, 4) if finished else None
 
 
-class Dashboard(Protocol):
-    """Asks the database for the dashboard."""
+@dataclass(frozen=True, slots=True)
+class Span:
+    """How the runs of a span of time ended."""
 
-    async def figures(self, principal: Principal, team: str | None, now: datetime) -> DashboardFigures:
+    start: datetime
+    successes: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """How one job fared in seven days."""
+
+    job_id: UUID
+    job_name: str
+    successes: int
+    failures: int
+    average_seconds: float | None
+
+    @property
+    def failure_rate(self) -> float:
+        """The share of failures among what succeeded or failed."""
+        return self.failures / ((self.successes + self.failures) or 1)
+
+
+class Dashboard(Protocol):
+    """Asks the database for the dashboard. ``team`` and ``owner`` narrow what ``principal`` may see."""
+
+    async def figures(
+        self, principal: Principal, team: str | None, now: datetime, owner: str | None = None
+    ) -> DashboardFigures:
         """The figures of the jobs that ``principal`` may see, of one team if ``team`` names it."""
+        ...
+
+    async def trend(self, principal: Principal, team: str | None, owner: str | None, now: datetime) -> list[Span]:
+        """The verdicts of seven days in spans of six hours, oldest first; spans without any are left out."""
+        ...
+
+    async def records(
+        self, principal: Principal, team: str | None, owner: str | None, now: datetime
+    ) -> list[JobRecord]:
+        """Every job with a verdict in seven days."""
         ...

@@ -25,6 +25,15 @@ class JobFilter:
     last_status: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class JobChoices:
+    """What the jobs that somebody may see can be filtered by."""
+
+    teams: list[str]
+    owners: list[str]
+    tags: list[str]
+
+
 class JobSort(StrEnum):
     """The orders of a list; ``-`` is descending."""
 
@@ -69,6 +78,18 @@ class Jobs(Protocol):
         self, principal: Principal, wanted: JobFilter, sort: JobSort, after: list[Any] | None, limit: int
     ) -> list[Job]:
         """The jobs that the principal may see, in order, behind the place ``after`` (sort key, id)."""
+        ...
+
+    async def count(self, principal: Principal, wanted: JobFilter) -> int:
+        """How many jobs ``page`` would show in all."""
+        ...
+
+    async def choices(self, principal: Principal) -> JobChoices:
+        """The teams, owners and most used tags of the jobs that the principal may see."""
+        ...
+
+    async def schedules(self, principal: Principal, wanted: JobFilter) -> list[tuple[JobSpec, int]]:
+        """The different schedules of the jobs that match, each as a spec with nothing else, and how many share it."""
         ...
 
     async def count_of_team(self, team_id: UUID) -> int:

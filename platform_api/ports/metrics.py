@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -37,9 +38,23 @@ class JobFigures:
         return round(self.success_count / finished, 4) if finished else None
 
 
+@dataclass(frozen=True, slots=True)
+class RecentRun:
+    """One execution as a bar of a picture."""
+
+    execution_id: UUID
+    status: str
+    queued_at: datetime
+    duration_seconds: float | None
+
+
 class Metrics(Protocol):
     """Asks the database for figures."""
 
     async def of_job(self, job_id: UUID, since: datetime | None, until: datetime | None) -> JobFigures:
         """The figures of executions queued from ``since`` until before ``until``."""
+        ...
+
+    async def recent(self, job_ids: Sequence[UUID], count: int) -> Mapping[UUID, list[RecentRun]]:
+        """The newest ``count`` executions of each job, oldest first."""
         ...

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from swagger_ui_bundle import swagger_ui_path
 
 from platform_api.rest.job_body import BODY_SCHEMAS
@@ -72,15 +72,9 @@ def install(app: FastAPI) -> None:
     app.add_route("/api/openapi.json", document, include_in_schema=False)
     app.add_route("/api/docs/openapi-3.0.json", for_the_page, include_in_schema=False)
     app.add_route("/api/docs", _page, include_in_schema=False)
-    # Until there are pages for people, this is the one that a browser can use.
-    app.add_route("/", _to_the_page, include_in_schema=False)
     app.add_route("/api/docs/start.js", _start, include_in_schema=False)
     for name in _ASSETS:
         app.add_route(f"/api/docs/{name}", _asset, include_in_schema=False)
-
-
-async def _to_the_page(request: Request) -> Response:
-    return RedirectResponse("/api/docs")
 
 
 async def _page(request: Request) -> Response:

@@ -78,9 +78,19 @@ def problem(
     }
     if errors:
         document["errors"] = [{"field": fault.field, "message": fault.message} for fault in errors]
+    page = _page(request, document, headers or {})
+    if page is not None:
+        return page
     # A text may hold half a surrogate pair that a client sent; as an escape it is still valid JSON.
     content = json.dumps(document).encode()
     return Response(content, status, media_type=MEDIA_TYPE, headers=dict(headers or {}))
+
+
+def _page(request: Request, document: Mapping[str, Any], headers: Mapping[str, str]) -> Response | None:
+    """The same for people, where the application has pages (``platform_api.web.errors``) and one is asked for."""
+    app = request.scope.get("app")
+    page = getattr(app.state, "problem_page", None) if app is not None else None
+    return cast(Response | None, page(request, document, headers)) if page else None
 
 
 def for_platform_error(request: Request, error: PlatformError) -> Response:

@@ -17,7 +17,7 @@ from platform_api.domain.job_drafts import JobDraft
 from platform_api.domain.job_records import Job
 from platform_api.domain.job_rules import LONGEST_NAME
 from platform_api.domain.jobs import JobSpec, JobStatus
-from platform_api.ports.jobs import JobFilter, JobSort, NewJob
+from platform_api.ports.jobs import JobChoices, JobFilter, JobSort, NewJob
 from platform_api.ports.signals import Channel
 from platform_api.ports.unit_of_work import UnitOfWork
 from platform_api.use_cases.caller import Caller
@@ -80,11 +80,12 @@ async def create(services: Services, caller: Caller, draft: JobDraft) -> JobView
     return await followed(services, job.id)
 
 
-async def validate(services: Services, caller: Caller, draft: JobDraft) -> DryRun:
-    """Say what is wrong with a draft, or when it would run."""
+async def validate(services: Services, caller: Caller, draft: JobDraft, present: Job | None = None) -> DryRun:
+    """Say what is wrong with a draft (of a change to ``present``), or when it would run."""
     async with guarded(services, caller) as uow:
         require(caller, Permission.JOB_VALIDATE, Subject("job", None, draft.spec.name))
-        check(services, draft, found=await secret_faults_for(uow, draft.spec, caller))
+        found = await (secret_faults(uow, draft.spec, present) if present else secret_faults_for(uow, draft.spec, caller))
+        check(services, draft, present, found)
     spec = draft.spec
     words = services.ticks.describe(spec.schedule, spec.timezone) if spec.schedule else None
     return DryRun(next_ticks(services, spec, 5), words)
@@ -100,10 +101,29 @@ async def page(
     return [view(services, job) for job in jobs]
 
 
+async def overview(services: Services, caller: Caller, wanted: JobFilter) -> tuple[int, JobChoices]:
+    """How many jobs match in all, and what else the list could be filtered by."""
+    async with guarded(services, caller) as uow:
+        require(caller, Permission.JOB_LIST, Subject("job"))
+        return await uow.jobs.count(caller.principal, wanted), await uow.jobs.choices(caller.principal)
+
+
 async def get(services: Services, caller: Caller, job_id: UUID) -> JobView:
     """One job."""
     async with guarded(services, caller) as uow:
         return view(services, await load_job(uow, caller, Permission.JOB_VIEW, job_id))
+
+
+async def get_with_deleted(services: Services, caller: Caller, job_id: UUID) -> JobView:
+    """One job, also after it was deleted: its history stays to be looked at."""
+    async with guarded(services, caller) as uow:
+        return view(services, await load_job(uow, caller, Permission.JOB_VIEW, job_id, deleted=True))
+
+
+async def get_for_edit(services: Services, caller: Caller, job_id: UUID) -> JobView:
+    """One job that the caller is about to change: who may not is told before they type, not after."""
+    async with guarded(services, caller) as uow:
+        return view(services, await load_job(uow, caller, Permission.JOB_EDIT, job_id))
 
 
 async def edit(

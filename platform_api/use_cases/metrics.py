@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from platform_api.ports.metrics import JobFigures
+from platform_api.domain.job_records import Job
+from platform_api.ports.metrics import JobFigures, RecentRun
 from platform_api.use_cases.caller import Caller
-from platform_api.use_cases.guard import guarded
-from platform_api.use_cases.job_access import load_job
+from platform_api.use_cases.guard import guarded, require
+from platform_api.use_cases.job_access import load_job, resource_of, subject_of
 from platform_api.use_cases.services import Services
 from rbac.permissions import Permission
 
@@ -20,3 +22,13 @@ async def of_job(
     async with guarded(services, caller) as uow:
         await load_job(uow, caller, Permission.METRICS_VIEW, job_id, deleted=True)
         return await uow.metrics.of_job(job_id, since, until)
+
+
+async def recent_of_jobs(
+    services: Services, caller: Caller, jobs: Sequence[Job], count: int
+) -> Mapping[UUID, list[RecentRun]]:
+    """The newest executions of each job, oldest first: of jobs that were loaded for the caller."""
+    async with guarded(services, caller) as uow:
+        for job in jobs:
+            require(caller, Permission.METRICS_VIEW, subject_of(job), resource_of(job))
+        return await uow.metrics.recent([job.id for job in jobs], count)

@@ -1,0 +1,27 @@
+"""Every page, put into the application."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from platform_api.web import dashboard, execution, execution_log, job, job_edit, jobs
+from platform_api.web.errors import problem_page
+from platform_api.web.rendering import assets
+
+#: A page adds itself by one line here, and by one in ``navigation`` where the menu shows it.
+ROUTERS: tuple[APIRouter, ...] = (
+    dashboard.router,
+    jobs.router,
+    job_edit.router,
+    job.router,
+    execution.router,
+    execution_log.router,
+)
+
+
+def install(app: FastAPI) -> None:
+    """Serve the pages, their scripts and styles, and errors that people can read."""
+    app.state.problem_page = problem_page
+    for router in ROUTERS:
+        app.include_router(router)
+    app.router.routes.append(assets.route())
