@@ -28,6 +28,7 @@ from platform_api.db.sessions import SqlSessions
 from platform_api.db.sign_in import SqlSignIns
 from platform_api.db.starts import SqlStarts
 from platform_api.db.sync import SqlSyncStore
+from platform_api.db.system import SqlSystemFigures
 from platform_api.db.versions import SqlVersions
 from platform_api.ports.accounts import Accounts
 from platform_api.ports.agenda import Agenda
@@ -50,6 +51,7 @@ from platform_api.ports.sign_in import SignIns
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
 from platform_api.ports.sync import SyncStore
+from platform_api.ports.system import SystemFigures
 from platform_api.ports.versions import Versions
 
 
@@ -79,6 +81,7 @@ class SqlUnitOfWork:
         self.sessions: Sessions = SqlSessions(connection)
         self.sign_ins: SignIns = SqlSignIns(connection)
         self.accounts: Accounts = SqlAccounts(connection)
+        self.system: SystemFigures = SqlSystemFigures(connection)
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners at commit."""

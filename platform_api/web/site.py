@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 
-from platform_api.web import dashboard, execution, execution_log, job, job_edit, jobs
+from platform_api.web import (
+    audit,
+    dashboard,
+    dead_letters,
+    execution,
+    execution_log,
+    explorer,
+    job,
+    job_edit,
+    jobs,
+    system,
+    versions,
+)
 from platform_api.web.errors import problem_page
 from platform_api.web.rendering import assets
 
 #: A page adds itself by one line here, and by one in ``navigation`` where the menu shows it.
 ROUTERS: tuple[APIRouter, ...] = (
     dashboard.router,
+    explorer.router,
+    versions.router,
+    dead_letters.router,
+    audit.router,
+    system.router,
     jobs.router,
     job_edit.router,
     job.router,
