@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from textwrap import shorten
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -10,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from platform_api.audit.actions import Action, Outcome
+from platform_api.audit.entries import StoredEntry
 from platform_api.ports.audit import AuditFilter
 from platform_api.rest.audit_logs import table
 from platform_api.rest.job_body import refuse_unstorable
@@ -18,13 +22,15 @@ from platform_api.web.answers import is_htmx
 from platform_api.web.rendering import render
 from platform_api.web.session import CallerDependency, ServicesDependency, page, pages
 from platform_api.web.spans import moment_of
+from platform_api.web.values import in_words
 from rbac.permissions import Permission
 
 router = pages()
 
 PAGE = 50
-#: Fields of one change that a line shows; the CSV and the API have all of them.
-MOST_CHANGES = 8
+#: Fields of one change that are shown, and characters of each; the CSV and the API have all of them.
+MOST_CHANGES = 20
+LONGEST_VALUE = 90
 
 ACTIONS = (("", "Any"), *((action.value, action.value.replace("_", " ").replace(".", ": ")) for action in Action))
 OUTCOMES = (("", "Any"), *((outcome.value, outcome.value) for outcome in Outcome))
@@ -74,6 +80,19 @@ class Filters(BaseModel):
         return path + (f"?{urlencode(asked)}" if asked else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry and what it changed: field, before, after."""
+
+    stored: StoredEntry
+    changes: list[tuple[str, str | None, str | None]]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there was nothing before, so that every field is news and none is worth reading at once."""
+        return len(self.changes) > 3 and all(old is None for _, old, _ in self.changes)
+
+
 @router.get("/audit", **page(Permission.AUDIT_VIEW))
 async def show(
     request: Request, services: ServicesDependency, caller: CallerDependency, filters: Annotated[Filters, Query()]
@@ -82,9 +101,8 @@ async def show(
     before = int(filters.before) if filters.before else None
     found = await audit_logs.page(services, caller, filters.wanted(), before, PAGE + 1)
     context: dict[str, Any] = {
-        "rows": found[:PAGE],
+        "lines": [Line(stored, list(_changes(stored))[:MOST_CHANGES]) for stored in found[:PAGE]],
         "filters": filters,
-        "most_changes": MOST_CHANGES,
         "addresses": ADDRESSES,
         "csv": filters.address("/audit/export", before=""),
         "first": filters.address(before="") if filters.before else None,
@@ -101,3 +119,17 @@ async def export(
 ) -> Response:
     """Every entry that matches as CSV."""
     return table(await audit_logs.export(services, caller, filters.wanted()))
+
+
+def _changes(stored: StoredEntry) -> Iterator[tuple[str, str | None, str | None]]:
+    for name, change in sorted(stored.entry.changes.items()):
+        known = isinstance(change, Mapping)
+        old = _shortly(change.get("old")) if known else None
+        new = _shortly(change.get("new")) if known else _shortly(change)
+        if old is not None or new is not None:
+            yield name.replace("_", " "), old, new
+
+
+def _shortly(value: Any) -> str | None:
+    words = in_words(value)
+    return shorten(words, LONGEST_VALUE, placeholder=" ...") or words[:LONGEST_VALUE] if words else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,6 +22,7 @@ from platform_api.web.answers import go
 from platform_api.web.rendering import render
 from platform_api.web.session import CallerDependency, ServicesDependency, page, pages
 from platform_api.web.side_by_side import compare
+from platform_api.web.values import in_words
 from rbac.permissions import Permission
 from rbac.policy import decide
 
@@ -102,20 +102,9 @@ async def _compared(services: Services, caller: Caller, job_id: UUID, old: int, 
     return {
         "difference": difference,
         "fields": [
-            (change.field, _in_words(change.old), _in_words(change.new))
+            (change.field, in_words(change.old), in_words(change.new))
             for change in difference.fields
             if change.field != "script"
         ],
         "script": await asyncio.to_thread(compare, difference.script),
     }
-
-
-def _in_words(value: Any) -> str | None:
-    """A field's value as people read it; None for nothing."""
-    if value is None or value in ("", [], {}, ()):
-        return None
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str | int | float):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False, indent=1, default=str)
