@@ -28,6 +28,12 @@ async def send_form(cast: Cast, who: str, path: str, data: dict[str, Any] | None
     return await _sent(cast, "POST", path, token, OWN, data={CSRF_FIELD: csrf_token_of(token or "")} | (data or {}))
 
 
+async def send_json(cast: Cast, who: str, path: str, body: Any, headers: dict[str, str]) -> Response:
+    """What a script of a page sends."""
+    token = await _session(cast, who)
+    return await _sent(cast, "POST", path, token, {"Accept": "application/json"} | headers, json=body)
+
+
 async def after(cast: Cast, who: str, redirect: Response) -> Response:
     """The page that a form's answer leads to, with its message."""
     flash = f"flash={redirect.cookies['flash']}"

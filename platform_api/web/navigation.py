@@ -32,6 +32,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("Dead letters", "/dead-letters", "dead-letters", WORK, Permission.DEAD_LETTER_LIST, "x"),
     Entry("Audit log", "/audit", "audit", PLATFORM, Permission.AUDIT_VIEW, "a"),
     Entry("System", "/system", "system", PLATFORM, Permission.SYSTEM_VIEW, "s"),
+    Entry("Prefect", "/prefect", "prefect", PLATFORM, Permission.PREFECT_USE),
 )
 
 

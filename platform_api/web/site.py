@@ -14,6 +14,7 @@ from platform_api.web import (
     job,
     job_edit,
     jobs,
+    prefect_door,
     system,
     versions,
 )
@@ -28,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     dead_letters.router,
     audit.router,
     system.router,
+    prefect_door.router,
     jobs.router,
     job_edit.router,
     job.router,
@@ -39,6 +41,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 def install(app: FastAPI) -> None:
     """Serve the pages, their scripts and styles, and errors that people can read."""
     app.state.problem_page = problem_page
+    app.add_exception_handler(prefect_door.LedElsewhere, prefect_door.to_our_history)
     for router in ROUTERS:
         app.include_router(router)
     app.router.routes.append(assets.route())
