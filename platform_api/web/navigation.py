@@ -31,6 +31,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("Executions", "/executions", "executions", WORK, Permission.EXECUTION_LIST, "e"),
     Entry("Dead letters", "/dead-letters", "dead-letters", WORK, Permission.DEAD_LETTER_LIST, "x"),
     Entry("Audit log", "/audit", "audit", PLATFORM, Permission.AUDIT_VIEW, "a"),
+    Entry("Guides", "/docs", "docs", PLATFORM, Permission.PROFILE_VIEW, "h"),
     Entry("System", "/system", "system", PLATFORM, Permission.SYSTEM_VIEW, "s"),
     Entry("Prefect", "/prefect", "prefect", PLATFORM, Permission.PREFECT_USE),
 )
