@@ -25,16 +25,20 @@ NEW_ENOUGH := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for candidate in $(CANDIDATES); do \
 	if "$$candidate" -c '$(NEW_ENOUGH)' >/dev/null 2>&1; then command -v "$$candidate"; break; fi; done)
 
-.PHONY: help demo test lint chaos bench lock clean
+.PHONY: help demo test pages lint chaos bench lock clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
-demo: $(VENV)/runs
+demo: $(VENV)/runs pages
 	@$(BIN)/job-platform demo $(ARGS)
 
-test: $(VENV)/develops
+test: $(VENV)/develops pages
 	@$(BIN)/python -m pytest $(ARGS)
+
+# Scripts and styles of the web UI, bundled from npm; nothing is done while they are up to date.
+pages: $(VENV)/runs
+	@$(BIN)/python -m platform_api.web.build
 
 lint: $(VENV)/develops
 	@echo "==> ruff"; $(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -60,6 +60,7 @@ class Permission(StrEnum):
     NOTIFICATION_VIEW = "notification:view"
     NOTIFICATION_READ = "notification:read"
     SYSTEM_VIEW = "system:view"
+    PREFECT_USE = "prefect:use"
 
     @property
     def kind(self) -> str:
@@ -95,5 +96,6 @@ UNBOUND = frozenset(
         Permission.NOTIFICATION_VIEW,
         Permission.NOTIFICATION_READ,
         Permission.SYSTEM_VIEW,
+        Permission.PREFECT_USE,
     }
 )

@@ -73,6 +73,7 @@ _NEEDED: dict[Scope, tuple[Permission, ...]] = {
         Permission.TEAM_LIST,
         Permission.TEAM_EDIT,
         Permission.SYSTEM_VIEW,
+        Permission.PREFECT_USE,
     ),
     Scope.AUDIT_READ: (Permission.AUDIT_VIEW, Permission.AUDIT_VERIFY),
     Scope.TEMPLATES_WRITE: (Permission.TEMPLATE_CREATE, Permission.TEMPLATE_EDIT, Permission.TEMPLATE_DELETE),

@@ -41,6 +41,8 @@ class Action(StrEnum):
     TEAM_UPDATED = "team.updated"
     TEAM_DELETED = "team.deleted"
     NOTIFICATION_READ = "notification.read"
+    PREFECT_OPENED = "prefect.opened"
+    PREFECT_CHANGED = "prefect.changed"
     SIGNED_IN = "session.started"
     SIGNED_OUT = "session.ended"
     SIGN_IN_FAILED = "session.refused"

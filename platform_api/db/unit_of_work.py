@@ -32,6 +32,7 @@ from platform_api.db.sessions import SqlSessions
 from platform_api.db.sign_in import SqlSignIns
 from platform_api.db.starts import SqlStarts
 from platform_api.db.sync import SqlSyncStore
+from platform_api.db.system import SqlSystemFigures
 from platform_api.db.teams import SqlTeams
 from platform_api.db.versions import SqlVersions
 from platform_api.ports.accounts import Accounts
@@ -59,6 +60,7 @@ from platform_api.ports.sign_in import SignIns
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
 from platform_api.ports.sync import SyncStore
+from platform_api.ports.system import SystemFigures
 from platform_api.ports.teams import Teams
 from platform_api.ports.versions import Versions
 
@@ -94,6 +96,7 @@ class SqlUnitOfWork:
         self.sign_ins: SignIns = SqlSignIns(connection)
         self.accounts: Accounts = SqlAccounts(connection)
         self.secrets: SecretRecords = SqlSecretRecords(connection)
+        self.system: SystemFigures = SqlSystemFigures(connection)
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners at commit."""

@@ -54,6 +54,9 @@ def of_prefect_server(access: Access) -> dict[str, str]:
         "PREFECT_HOME": str(access.home.path / "prefect"),
         "PREFECT_UI_STATIC_DIRECTORY": str(access.home.path / "prefect" / "ui"),
         "PREFECT_API_DATABASE_CONNECTION_URL": asyncpg_url(access.prefect_database_url),
+        # Its pages live behind our door (web/prefect_door.py); its API stays at /api.
+        "PREFECT_UI_SERVE_BASE": "/prefect",
+        "PREFECT_UI_API_URL": f"{access.base_url.rstrip('/')}/prefect/api",
         "PREFECT_SERVER_API_AUTH_STRING": access.prefect_auth_string,
         "PREFECT_SERVER_API_DEFAULT_LIMIT": PREFECT_LIST_LIMIT,
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": PREFECT_POOL_SIZE,

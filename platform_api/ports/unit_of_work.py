@@ -30,6 +30,7 @@ from platform_api.ports.sign_in import SignIns
 from platform_api.ports.signals import Channel
 from platform_api.ports.starts import Starts
 from platform_api.ports.sync import SyncStore
+from platform_api.ports.system import SystemFigures
 from platform_api.ports.teams import Teams
 from platform_api.ports.versions import Versions
 
@@ -63,6 +64,7 @@ class UnitOfWork(Protocol):
     sign_ins: SignIns
     accounts: Accounts
     secrets: SecretRecords
+    system: SystemFigures
 
     async def notify(self, channel: Channel, payload: str) -> None:
         """Wake the channel's listeners when (and only if) the transaction commits."""

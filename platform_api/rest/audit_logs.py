@@ -74,9 +74,7 @@ async def list_audit_logs(
 ) -> Response:
     """Who did what, newest first; ``?format=csv`` streams every entry that matches."""
     if query.format == "csv":
-        entries = await audit_logs.export(services, caller, query.wanted())
-        headers = {"Content-Disposition": 'attachment; filename="audit-log.csv"'}
-        return StreamingResponse(csv_lines(_COLUMNS, _rows(entries)), media_type="text/csv", headers=headers)
+        return table(await audit_logs.export(services, caller, query.wanted()))
     found = await audit_logs.page(services, caller, query.wanted(), _entry_id(query.cursor), query.limit + 1)
     return JSONResponse(page_of(found, query.limit, entry_json, lambda entry: encode_cursor(entry.id)))
 
@@ -126,3 +124,9 @@ async def _rows(entries: AsyncIterator[StoredEntry]) -> AsyncIterator[list[Any]]
         row = entry_json(stored)
         row["changes"] = json.dumps(row["changes"], ensure_ascii=False)
         yield [row[name] for name in _COLUMNS]
+
+
+def table(entries: AsyncIterator[StoredEntry]) -> StreamingResponse:
+    """The entries as CSV, one at a time."""
+    headers = {"Content-Disposition": 'attachment; filename="audit-log.csv"'}
+    return StreamingResponse(csv_lines(_COLUMNS, _rows(entries)), media_type="text/csv", headers=headers)

@@ -115,7 +115,7 @@ async def all_executions(
 ) -> Response | dict[str, Any]:
     """The executions that the caller may see, newest first; ``format=csv`` for all of them as a table."""
     if query.format == "csv":
-        return _table(await executions.export(services, caller, query.wanted()))
+        return table(await executions.export(services, caller, query.wanted()))
     behind = place_of(query.cursor)
     found = await executions.list_page(services, caller, query.wanted(), behind, query.limit + 1)
     return page_of(found, query.limit, render, lambda shown: cursor_at(shown.execution.queued_at, shown))
@@ -126,7 +126,7 @@ async def export_executions(
     query: Annotated[ExportQuery, Query()], services: ServicesDependency, caller: CallerDependency
 ) -> StreamingResponse:
     """The same list as a table, however long."""
-    return _table(await executions.export(services, caller, query.wanted()))
+    return table(await executions.export(services, caller, query.wanted()))
 
 
 @router.get("/executions/{execution_id}", **door(Permission.EXECUTION_VIEW))
@@ -232,7 +232,8 @@ COLUMNS = (
 )
 
 
-def _table(batches: AsyncIterator[list[Shown]]) -> StreamingResponse:
+def table(batches: AsyncIterator[list[Shown]]) -> StreamingResponse:
+    """The executions as CSV, a batch at a time."""
     return StreamingResponse(
         _csv(batches),
         media_type="text/csv; charset=utf-8",

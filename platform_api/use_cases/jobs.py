@@ -84,9 +84,10 @@ async def validate(services: Services, caller: Caller, draft: JobDraft, present:
     """Say what is wrong with a draft (of a change to ``present``), or when it would run."""
     async with guarded(services, caller) as uow:
         require(caller, Permission.JOB_VALIDATE, Subject("job", None, draft.spec.name))
-        found = await (secret_faults(uow, draft.spec, present) if present else secret_faults_for(uow, draft.spec, caller))
+        found = await (
+            secret_faults(uow, draft.spec, present) if present else secret_faults_for(uow, draft.spec, caller)
+        )
         check(services, draft, present, found)
-    spec = draft.spec
     words = services.ticks.describe(spec.schedule, spec.timezone) if spec.schedule else None
     return DryRun(next_ticks(services, spec, 5), words)
 

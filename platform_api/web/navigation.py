@@ -28,6 +28,12 @@ WORK, PLATFORM = "Work", "Platform"
 ENTRIES: tuple[Entry, ...] = (
     Entry("Dashboard", "/dashboard", "dashboard", WORK, Permission.DASHBOARD_VIEW, "d"),
     Entry("Jobs", "/jobs", "jobs", WORK, Permission.JOB_LIST, "j"),
+    Entry("Executions", "/executions", "executions", WORK, Permission.EXECUTION_LIST, "e"),
+    Entry("Dead letters", "/dead-letters", "dead-letters", WORK, Permission.DEAD_LETTER_LIST, "x"),
+    Entry("Audit log", "/audit", "audit", PLATFORM, Permission.AUDIT_VIEW, "a"),
+    Entry("Guides", "/docs", "docs", PLATFORM, Permission.PROFILE_VIEW, "h"),
+    Entry("System", "/system", "system", PLATFORM, Permission.SYSTEM_VIEW, "s"),
+    Entry("Prefect", "/prefect", "prefect", PLATFORM, Permission.PREFECT_USE),
 )
 
 

@@ -45,6 +45,7 @@ def environment() -> Environment:
         "size": words.size,
         "moment": moment,
         "ago": ago,
+        "utc": words.utc,
         "bars": bars,
         "pair": _pair,
         "same": _same,

@@ -18,12 +18,15 @@ OPEN = {"/login", "/login/style.css", "/auth/callback"}
 #: Doors of others than people with a session: the API's own, and files that say nothing about anybody.
 NOT_PAGES = ("/api/", "/health", "/metrics", "/static/", "/loopback-idp/")
 
+#: Prefect's own pages cannot send our token: a session, and where a change comes from, are asked for in another way.
+DOORS = {"/prefect", "/prefect/{rest:path}"}
+
 
 def pages() -> Iterator[tuple[str, str, Any]]:
     services: Any = object()
     app = create_app(settings_for_tests(), services)
     for route in iter_route_contexts(app.routes):
-        if route.path and not route.path.startswith(NOT_PAGES):
+        if route.path and not route.path.startswith(NOT_PAGES) and route.path not in DOORS:
             for method in sorted((route.methods or {"GET"}) - {"HEAD"}):
                 yield method, route.path, getattr(route, "dependant", None)
 
