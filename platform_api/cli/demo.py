@@ -178,6 +178,7 @@ def _print_history(client: httpx.Client, job: dict[str, Any], running: Running) 
 
 def _print_addresses(running: Running) -> None:
     for name, value in (
+        ("web UI", f"{running.base_url} (sign in as {MAYA})"),
         ("API docs", f"{running.base_url}/api/docs"),
         ("health", f"{running.base_url}/health"),
         ("metrics", f"{running.base_url}/metrics"),
