@@ -9,6 +9,7 @@ import { lost } from "./connection.js";
 import htmx from "htmx.org";
 
 const TALLEST = 8_000_000;
+const LOWEST_ROW = 20;
 
 class Viewer {
   constructor(root) {
@@ -17,7 +18,7 @@ class Viewer {
     this.space = root.querySelector(".log-space");
     this.pane = root.querySelector(".log-pane");
     this.status = root.querySelector("[data-log-status]");
-    this.rowHeight = 20;
+    this.rowHeight = LOWEST_ROW;
     this.hits = [];
     this.hit = -1;
     this.words = "";
@@ -29,6 +30,15 @@ class Viewer {
     this.drawn = 0;
     this.controls();
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    // At once, however long the log: browsers take their time for it.
+    this.scroller.addEventListener("keydown", (event) => {
+      if (event.key !== "End" && event.key !== "Home") return;
+      event.preventDefault();
+      this.share = event.key === "End" ? 1 : 0;
+      this.moved = true;
+      if (this.source) this.follow(this.share === 1);
+      this.plan();
+    });
     new ResizeObserver(() => this.plan()).observe(this.scroller);
     if (root.dataset.live === "true") this.listen();
     this.plan();
@@ -60,7 +70,7 @@ class Viewer {
     this.setTop = this.scroller.scrollTop;
     const anchor = Math.max(Math.min(this.share * count, count - 1e-9), 0);
     const middle = Math.floor(anchor);
-    const around = Math.ceil(height / this.rowHeight) + 2;
+    const around = Math.ceil(height / LOWEST_ROW) + 2;
     const from = Math.max(0, middle - around);
     const to = Math.min(count, middle + around + 1);
     this.fill(from, to);
