@@ -82,11 +82,10 @@ async def create(services: Services, caller: Caller, draft: JobDraft) -> JobView
 
 async def validate(services: Services, caller: Caller, draft: JobDraft, present: Job | None = None) -> DryRun:
     """Say what is wrong with a draft (of a change to ``present``), or when it would run."""
+    spec = draft.spec
     async with guarded(services, caller) as uow:
-        require(caller, Permission.JOB_VALIDATE, Subject("job", None, draft.spec.name))
-        found = await (
-            secret_faults(uow, draft.spec, present) if present else secret_faults_for(uow, draft.spec, caller)
-        )
+        require(caller, Permission.JOB_VALIDATE, Subject("job", None, spec.name))
+        found = await (secret_faults(uow, spec, present) if present else secret_faults_for(uow, spec, caller))
         check(services, draft, present, found)
     words = services.ticks.describe(spec.schedule, spec.timezone) if spec.schedule else None
     return DryRun(next_ticks(services, spec, 5), words)
