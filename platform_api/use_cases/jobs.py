@@ -88,6 +88,7 @@ async def validate(services: Services, caller: Caller, draft: JobDraft, present:
             secret_faults(uow, draft.spec, present) if present else secret_faults_for(uow, draft.spec, caller)
         )
         check(services, draft, present, found)
+    spec = draft.spec
     words = services.ticks.describe(spec.schedule, spec.timezone) if spec.schedule else None
     return DryRun(next_ticks(services, spec, 5), words)
 
