@@ -152,7 +152,7 @@ async def export_user(services: ServicesDependency, caller: CallerDependency, us
     """Everything that is stored about a person, as one JSON document; values that open doors are left out."""
     rows = await users.export(services, caller, user_id)
     headers = {"Content-Disposition": f'attachment; filename="user-{user_id}.json"'}
-    return StreamingResponse(_document(rows), media_type="application/json", headers=headers)
+    return StreamingResponse(document(rows), media_type="application/json", headers=headers)
 
 
 @router.delete("/users/{user_id}", status_code=204, **door(Permission.USER_ERASE, Action.USER_ERASED))
@@ -169,7 +169,7 @@ async def erase_user(
     return Response(status_code=204)
 
 
-async def _document(rows: AsyncIterator[tuple[str, Mapping[str, Any] | None]]) -> AsyncIterator[str]:
+async def document(rows: AsyncIterator[tuple[str, Mapping[str, Any] | None]]) -> AsyncIterator[str]:
     """``{"section": [row, ...], ...}``, a row at a time."""
     yield "{"
     section_ends, row_begins = "", ""

@@ -30,8 +30,12 @@ ENTRIES: tuple[Entry, ...] = (
     Entry("Jobs", "/jobs", "jobs", WORK, Permission.JOB_LIST, "j"),
     Entry("Executions", "/executions", "executions", WORK, Permission.EXECUTION_LIST, "e"),
     Entry("Dead letters", "/dead-letters", "dead-letters", WORK, Permission.DEAD_LETTER_LIST, "x"),
+    Entry("Secrets", "/secrets", "secrets", WORK, Permission.SECRET_LIST, "p"),
+    Entry("API keys", "/api-keys", "keys", WORK, Permission.KEY_LIST, "k"),
     Entry("Audit log", "/audit", "audit", PLATFORM, Permission.AUDIT_VIEW, "a"),
     Entry("Guides", "/docs", "docs", PLATFORM, Permission.PROFILE_VIEW, "h"),
+    Entry("Users", "/users", "users", PLATFORM, Permission.USER_LIST, "u"),
+    Entry("Teams", "/teams", "teams", PLATFORM, Permission.TEAM_LIST, "t"),
     Entry("System", "/system", "system", PLATFORM, Permission.SYSTEM_VIEW, "s"),
     Entry("Prefect", "/prefect", "prefect", PLATFORM, Permission.PREFECT_USE),
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from platform_api.web import (
+    api_keys,
     audit,
+    audit_proof,
     dashboard,
     dead_letters,
     docs,
@@ -16,7 +18,10 @@ from platform_api.web import (
     job_edit,
     jobs,
     prefect_door,
+    secrets,
     system,
+    teams,
+    users,
     versions,
 )
 from platform_api.web.errors import problem_page
@@ -28,10 +33,15 @@ ROUTERS: tuple[APIRouter, ...] = (
     explorer.router,
     versions.router,
     dead_letters.router,
+    api_keys.router,
     audit.router,
+    audit_proof.router,
     system.router,
     docs.router,
     prefect_door.router,
+    users.router,
+    teams.router,
+    secrets.router,
     jobs.router,
     job_edit.router,
     job.router,

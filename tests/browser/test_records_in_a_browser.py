@@ -70,8 +70,11 @@ async def test_executions_are_filtered_as_one_types(open_as: Open, platform: Pla
 async def test_a_guide_is_found_and_read(open_as: Open) -> None:
     page = await open_as("chris", "/docs")
     await page.get_by_label("Search", exact=True).fill("masking")
+    await expect(page.locator(".hits mark").first).to_be_visible()
+    await must_be_accessible(page)
     await page.locator(".hits a").first.click()
-    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    await page.wait_for_url("**/docs/*/*")
+    await page.wait_for_load_state("networkidle")
     await must_be_accessible(page)
     await picture(page, "guide")
 
