@@ -1,4 +1,6 @@
-"""Every route, what it asks for and leaves behind, and what each person gets there: the table of ``test_all_routes``.
+"""Every route of the API, what it asks for and leaves behind, and what each person gets there.
+
+The table of ``test_all_routes``; the rows of the pages are in ``tests.page_table``.
 
 A new route needs a row here (or a line in ``OPEN``, if it asks nobody who they are), or the suite fails. What each
 person tries, they try with things of Maya's: her job, her executions, her account, her team.
@@ -22,7 +24,7 @@ P, A = Permission, Action
 
 DENIED = (401, 403, 404)
 
-#: What stands in an address: the name in braces is made by ``test_all_routes.Things``.
+#: What stands in an address: the name in braces is made by ``tests.things``.
 JOB = "/api/v1/jobs/{job_id}"
 RUN = "/api/v1/executions/{done}"
 LETTER = "/api/v1/dead-letters/{failed}"
@@ -127,7 +129,6 @@ ROWS: tuple[Row, ...] = (
     Row("PUT", TEAM, P.TEAM_EDIT, A.TEAM_UPDATED, "200 403 403 403 403 401 401 403", {"name": "newer"}),
     Row("DELETE", TEAM, P.TEAM_EDIT, A.TEAM_DELETED, "204 403 403 403 403 401 401 403"),
     Row("GET", "/api/v1/audit-logs", P.AUDIT_VIEW, None, "200 403 403 403 403 401 401 403"),
-    Row("POST", "/logout", P.PROFILE_VIEW, A.SIGNED_OUT, "303 303 303 303 303 303 303 -"),
     Row("GET", "/api/v1/audit-logs/verify", P.AUDIT_VERIFY, None, "200 403 403 403 403 401 401 403"),
     Row("GET", "/api/v1/api-keys", P.KEY_LIST, None, "200 200 200 200 200 401 401 403"),
     Row("POST", "/api/v1/api-keys", P.KEY_CREATE, A.KEY_CREATED, "201 201 201 201 201 401 401 403", {"name": "ci"}),
@@ -143,7 +144,6 @@ ROWS: tuple[Row, ...] = (
 
 #: Routes that ask nobody who they are, and why that is right.
 OPEN: dict[str, str] = {
-    "/": "leads to the pages",
     "/health": "for load balancers and people who look for a fault; names no job and no person",
     "/health/live": "for Kubernetes",
     "/health/ready": "for Kubernetes",
@@ -157,6 +157,7 @@ OPEN: dict[str, str] = {
     "/api/docs/favicon-32x32.png": "a static file",
     "/login": "begins the sign-in",
     "/login/style.css": "a static file",
+    "/static/{name}": "scripts and styles of the pages; they say nothing about anybody",
     "/auth/callback": "where the identity provider sends people back to; trusts what it can check alone",
     "/logout": "says that the session is over",
     "/loopback-idp/.well-known/openid-configuration": "the embedded default's identity provider, on loopback only",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
@@ -12,11 +11,11 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from platform_api.audit.actions import Action
-from platform_api.domain.errors import PlatformError
 from platform_api.rest.executions import cursor_at, place_of
 from platform_api.use_cases import dead_letters
 from platform_api.use_cases.executions import Shown
 from platform_api.web.answers import go, is_htmx
+from platform_api.web.many import each, reasons
 from platform_api.web.rendering import render
 from platform_api.web.session import CallerDependency, ServicesDependency, page, pages
 from rbac.permissions import Permission
@@ -25,8 +24,6 @@ from rbac.roles import reaches
 router = pages()
 
 PAGE = 50
-#: Changes under way at once when many are asked for: each holds a connection.
-AT_ONCE = 4
 
 Cursor = Annotated[str, Query(max_length=2000)]
 
@@ -53,7 +50,7 @@ async def show(
     return render(request, "dead_letters/list.html" if is_htmx(request) else "dead_letters/page.html", **context)
 
 
-@router.post("/dead-letters/replay", **page(Permission.DEAD_LETTER_LIST, Action.DEAD_LETTER_REPLAYED))
+@router.post("/dead-letters/replay", **page(Permission.DEAD_LETTER_REPLAY, Action.DEAD_LETTER_REPLAYED))
 async def replay(services: ServicesDependency, caller: CallerDependency, form: Annotated[Chosen, Form()]) -> Response:
     """Run each again, once; what is refused is told, the rest is done."""
     if len(form.execution_id) == 1:
@@ -63,7 +60,7 @@ async def replay(services: ServicesDependency, caller: CallerDependency, form: A
     return await _each("Run again", form, lambda one: dead_letters.replay(services, caller, one))
 
 
-@router.post("/dead-letters/dismiss", **page(Permission.DEAD_LETTER_LIST, Action.DEAD_LETTER_DISMISSED))
+@router.post("/dead-letters/dismiss", **page(Permission.DEAD_LETTER_DISMISS, Action.DEAD_LETTER_DISMISSED))
 async def dismiss(services: ServicesDependency, caller: CallerDependency, form: Annotated[Chosen, Form()]) -> Response:
     """Take each off the list; the executions stay in the history."""
     return await _each("Dismissed", form, lambda one: dead_letters.dismiss(services, caller, one))
@@ -72,20 +69,10 @@ async def dismiss(services: ServicesDependency, caller: CallerDependency, form: 
 async def _each(words: str, form: Chosen, act: Callable[[UUID], Awaitable[object]]) -> Response:
     if not form.execution_id:
         return go("/dead-letters", "Choose some first.", "info")
-    limit = asyncio.Semaphore(AT_ONCE)
-
-    async def one(execution_id: UUID) -> str | None:
-        async with limit:
-            try:
-                await act(execution_id)
-            except PlatformError as error:
-                return str(error)
-        return None
-
-    refusals = [reason for reason in await asyncio.gather(*map(one, form.execution_id)) if reason]
+    refusals = await each(form.execution_id, act)
     told = f"{words}: {len(form.execution_id) - len(refusals)} of {len(form.execution_id)}."
     if refusals:
-        return go("/dead-letters", f"{told} Refused: {'; '.join(dict.fromkeys(refusals))}", "bad")
+        return go("/dead-letters", f"{told} Refused: {reasons(refusals)}", "bad")
     return go("/dead-letters", told)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
@@ -14,7 +13,6 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from platform_api.audit.actions import Action
-from platform_api.domain.errors import PlatformError
 from platform_api.domain.executions import ExecutionStatus
 from platform_api.domain.job_drafts import JobDraft
 from platform_api.domain.job_records import Job
@@ -30,6 +28,7 @@ from platform_api.use_cases.services import Services
 from platform_api.web import schedules
 from platform_api.web.answers import go, is_htmx
 from platform_api.web.figures import success_rate
+from platform_api.web.many import each, reasons
 from platform_api.web.rendering import render
 from platform_api.web.session import CallerDependency, ServicesDependency, page, pages
 from rbac.permissions import Permission
@@ -39,8 +38,6 @@ router = pages()
 PAGE = 50
 #: A row's picture and its success rate look this far back.
 RUNS_SHOWN = 30
-#: Changes that are under way at once when many are asked for: each holds a connection.
-AT_ONCE = 4
 
 SORTS = (
     ("name", "Name, A to Z"),
@@ -156,7 +153,7 @@ class Bulk(BaseModel):
     tag: str = ""
 
 
-@router.post("/jobs/bulk", **page(Permission.JOB_LIST, Action.JOB_UPDATED))
+@router.post("/jobs/bulk", **page(Permission.JOB_EDIT, Action.JOB_UPDATED))
 async def bulk(
     request: Request, services: ServicesDependency, caller: CallerDependency, form: Annotated[Bulk, Form()]
 ) -> Response:
@@ -166,21 +163,11 @@ async def bulk(
     act = _acts(services, caller, form).get(form.action)
     if act is None or not form.job_id:
         return go(address, "Choose jobs first.", "info")
-    limit = asyncio.Semaphore(AT_ONCE)
-
-    async def one(job_id: UUID) -> str | None:
-        async with limit:
-            try:
-                await act[1](job_id)
-            except PlatformError as error:
-                return str(error)
-        return None
-
-    refusals = [reason for reason in await asyncio.gather(*map(one, form.job_id)) if reason]
+    refusals = await each(form.job_id, act[1])
     done = len(form.job_id) - len(refusals)
     told = f"{act[0]}: {done} of {len(form.job_id)} jobs."
     if refusals:
-        return go(address, f"{told} Refused: {'; '.join(dict.fromkeys(refusals))}", "bad")
+        return go(address, f"{told} Refused: {reasons(refusals)}", "bad")
     return go(address, told)
 
 

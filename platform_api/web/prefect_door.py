@@ -22,16 +22,16 @@ from platform_api.domain.errors import NotAllowed, Unavailable
 from platform_api.settings import Settings
 from platform_api.use_cases import prefect_door
 from platform_api.use_cases.caller import Caller
-from platform_api.web.session import CallerDependency, ServicesDependency, page, signed_in
+from platform_api.use_cases.guard import admit
+from platform_api.web.session import CallerDependency, ServicesDependency, page
 from rbac.permissions import Permission
-from rbac.roles import reaches
 
 #: Prefect's pages send no anti-forgery token of ours; ``from_these_pages`` stands in its place.
 router = APIRouter(include_in_schema=False)
 
 PREFIX = "/prefect"
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SAFE = ("GET", "HEAD", "OPTIONS")
+_CHANGING = ("POST", "PUT", "PATCH", "DELETE")
 
 #: What belongs to one hop, or to us: the session must not reach Prefect.
 _NOT_SENT = frozenset(
@@ -55,10 +55,14 @@ async def from_these_pages(request: Request, services: ServicesDependency) -> No
         raise NotAllowed("This request came from another site.")
 
 
-async def known(request: Request, caller: CallerDependency) -> None:
-    """Lead people without the permission to what they may see, before anything is refused."""
-    if not reaches(caller.principal.role, Permission.PREFECT_USE) and _is_navigation(request):
-        raise LedElsewhere
+async def known(request: Request, services: ServicesDependency, caller: CallerDependency) -> None:
+    """Refuse people without the permission; who opens a page is led to what they may see. Either is on record."""
+    try:
+        await admit(services, caller, Permission.PREFECT_USE)
+    except NotAllowed as refusal:
+        if _is_navigation(request):
+            raise LedElsewhere from refusal
+        raise
 
 
 class LedElsewhere(Exception):
@@ -70,17 +74,19 @@ async def to_our_history(request: Request, error: Exception) -> Response:
     return RedirectResponse("/executions", 303)
 
 
-@router.get(PREFIX, dependencies=[Depends(signed_in)], name="prefect")
+def _declared(action: Action | None = None) -> dict[str, Any]:
+    """What a page declares; ``known`` stands in the place of its check, so that a refusal is on record once."""
+    return page(Permission.PREFECT_USE, action) | {"dependencies": [Depends(known), Depends(from_these_pages)]}
+
+
+@router.get(PREFIX, name="prefect", **_declared())
 async def entrance() -> Response:
     """Prefect's pages begin behind the slash."""
     return RedirectResponse(f"{PREFIX}/", 307)
 
 
-_DECLARED = page(Permission.PREFECT_USE, Action.PREFECT_CHANGED)
-_DECLARED["dependencies"] = [Depends(signed_in), Depends(known), *_DECLARED["dependencies"], Depends(from_these_pages)]
-
-
-@router.api_route(PREFIX + "/{rest:path}", methods=list(METHODS), **_DECLARED)
+@router.api_route(PREFIX + "/{rest:path}", methods=list(_SAFE), **_declared())
+@router.api_route(PREFIX + "/{rest:path}", methods=list(_CHANGING), **_declared(Action.PREFECT_CHANGED))
 async def through(request: Request, services: ServicesDependency, caller: CallerDependency, rest: str) -> Response:
     """One request to Prefect's server, and its answer as it comes."""
     settings = services.settings

@@ -1,17 +1,19 @@
-"""Every route is tried by everybody: the table is in ``tests.route_table``."""
+"""Every route is tried by everybody: the tables are in ``tests.route_table`` and ``tests.page_table``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from httpx import Response
 from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.routing import BaseRoute, Match
 
 from platform_api.audit.actions import Action
@@ -19,14 +21,31 @@ from platform_api.db.schema import api_keys, audit_log, executions, jobs, secret
 from platform_api.identity.api_keys import new_key
 from platform_api.identity.sessions import csrf_token_of, hash_token, new_token
 from platform_api.main import create_app
-from platform_api.web.session import CSRF_HEADER
+from platform_api.web.session import CSRF_HEADER, SAFE_METHODS, cookie_name
 from rbac.permissions import Permission
 from rbac.scopes import SCOPE_OF, Scope
-from tests.cast import Actor, Cast, settings_for_tests
-from tests.history import a_job, an_execution_of
-from tests.route_table import OPEN, ROWS, Row, a_secret
+from tests.cast import Actor, Cast, assemble_cast, services_on, settings_for_tests
+from tests.desks import OWN
+from tests.page_table import DOORS, PAGES
+from tests.pages import HTML
+from tests.route_table import OPEN, ROWS, Row
+from tests.things import Things
 
-NAMES = [f"{row.method} {row.address}" for row in ROWS]
+TABLE = (*ROWS, *PAGES)
+
+
+def names(rows: Sequence[Row]) -> list[str]:
+    """How the tests call their rows."""
+    return [f"{row.method} {row.address}" for row in rows]
+
+
+@pytest.fixture
+async def cast(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Cast]:
+    """Everybody; behind the door to Prefect there is nothing, for an administrator's tries would change it."""
+    settings = settings_for_tests(home=tmp_path, prefect_api_url="http://127.0.0.1:9/api")
+    cast = await assemble_cast(engine, services_on(engine, settings))
+    yield cast
+    await cast.maya.client.aclose()
 
 
 def routes(found: Sequence[Any] | None = None) -> Iterator[Any]:
@@ -45,7 +64,7 @@ ROUTES = [(method, route) for route in routes() for method in sorted(route.metho
 
 def row_of(method: str, route: Any) -> list[Row]:
     """The rows whose address leads to this route first."""
-    return [row for row in ROWS if row.method == method and first_match(row) is route.path]
+    return [row for row in TABLE if row.method == method and first_match(row) is route.path]
 
 
 def first_match(row: Row) -> str | None:
@@ -74,73 +93,24 @@ def test_a_route_has_one_row_that_says_what_it_declares(method: str, route: Any)
 
 
 def test_no_row_is_about_a_route_that_is_gone() -> None:
-    assert [name for name, row in zip(NAMES, ROWS, strict=True) if first_match(row) is None] == []
+    assert names([row for row in TABLE if first_match(row) is None]) == []
     assert set(OPEN) <= {route.path for _, route in ROUTES}
 
 
-def test_at_least_half_of_the_table_are_denials() -> None:
-    assert sum(len(row.refused) for row in ROWS) >= sum(len(row.expected) for row in ROWS) / 2
+@pytest.mark.parametrize("rows", [ROWS, PAGES], ids=["api", "pages"])
+def test_at_least_half_of_a_table_are_denials(rows: Sequence[Row]) -> None:
+    assert sum(len(row.refused) for row in rows) >= sum(len(row.expected) for row in rows) / 2
 
 
 def test_what_changes_something_leaves_an_entry() -> None:
-    assert [row for row in ROWS if row.method not in ("GET", "POST") and row.action is None] == []
+    asking = {*SAFE_METHODS, "POST"}
+    assert [row for row in ROWS if row.method not in asking and row.action is None] == []
+    assert [row for row in PAGES if row.method not in SAFE_METHODS and row.action is None] == []
 
 
-@dataclass
-class Things:
-    """What the addresses name, made when it is asked for: all of it Maya's."""
-
-    cast: Cast
-
-    async def address(self, row: Row) -> str:
-        """The row's address with ids in it."""
-        names = re.findall(r"\{(\w+)\}", row.address)
-        return row.address.format(**{name: await self._make(name) for name in names})
-
-    async def _make(self, name: str) -> str:
-        if name in ("version", "old", "new"):
-            return "1"
-        maker = getattr(self, f"_{name}")
-        return str(await maker())
-
-    async def _job_id(self) -> UUID:
-        job = await a_job(self.cast.maya, status="disabled")
-        # A second version, so that going back to the first changes something.
-        await self.cast.maya.patch(f"/jobs/{job}", {"tags": ["second"]})
-        return job
-
-    async def _active(self) -> UUID:
-        return await a_job(self.cast.maya)
-
-    async def _done(self) -> UUID:
-        return await an_execution_of(self.cast.engine, await a_job(self.cast.maya))
-
-    async def _failed(self) -> UUID:
-        return await an_execution_of(self.cast.engine, await a_job(self.cast.maya), "failed")
-
-    async def _queued(self) -> UUID:
-        return await an_execution_of(self.cast.engine, await a_job(self.cast.maya), "queued")
-
-    async def _user_id(self) -> UUID:
-        return UUID((await self.cast.maya.get("/users/me")).json()["id"])
-
-    async def _leaver(self) -> UUID:
-        """A mate of Maya's, whom nobody here is."""
-        row = {"id": uuid4(), "email": f"{uuid4()}@example.com", "display_name": "L", "role": "job_creator"}
-        async with self.cast.engine.begin() as connection:
-            devops = select(teams.c.id).where(teams.c.name == "devops").scalar_subquery()
-            await connection.execute(insert(users).values(**row, team_id=devops))
-        return UUID(str(row["id"]))
-
-    async def _key(self) -> UUID:
-        return UUID((await self.cast.maya.post("/api-keys", {"name": "ci"})).json()["id"])
-
-    async def _secret(self) -> str:
-        answer = await self.cast.maya.post("/secrets", a_secret(f"secret-{uuid4()}"))
-        return str(answer.json()["name"])
-
-    async def _empty_team(self) -> UUID:
-        return UUID((await self.cast.admin.post("/teams", {"name": f"team {uuid4()}"})).json()["id"])
+def test_to_load_a_page_changes_nothing() -> None:
+    left = {row.action for row in PAGES if row.method in SAFE_METHODS} - {None}
+    assert left == {Action.EXECUTION_EXPORTED, Action.AUDIT_EXPORTED}
 
 
 async def actor(cast: Cast, who: str, permission: Permission) -> Actor:
@@ -164,24 +134,37 @@ async def with_key(cast: Cast, email: str, scopes: list[str], **values: Any) -> 
     return Actor(email, key.plaintext, cast.maya.client)
 
 
-async def attempt(cast: Cast, row: Row, who: str, address: str) -> Response:
-    """One try at the address, with the credentials that its kind of route takes."""
+async def attempt(cast: Cast, row: Row, who: str) -> Response:
+    """One try, with the credentials that its kind of route takes."""
     person = await actor(cast, who, row.permission)
     body = row.body(name=f"by {who}") if callable(row.body) else row.body
     if not row.is_api:
-        return await at_a_page(cast, row, who, person.email, address)
+        return await at_a_page(cast, replace(row, body=body), who, person.email)
     headers = {"X-API-Key": person.key} if person.key else {}
     sent = {"json": body} if body is not None else {}
-    return await person.client.request(row.method, address, headers=headers, **sent)
+    return await person.client.request(row.method, row.address, headers=headers, **sent)
 
 
-async def at_a_page(cast: Cast, row: Row, who: str, email: str, address: str) -> Response:
-    """The same with a session in the place of a key, and the session's anti-forgery token with what changes."""
+def honest(token: str) -> dict[str, str]:
+    """What proves that a change comes from one of our pages."""
+    return {CSRF_HEADER: csrf_token_of(token), **OWN}
+
+
+async def at_a_page(
+    cast: Cast, row: Row, who: str, email: str, proof: Callable[[str], dict[str, str]] = honest
+) -> Response:
+    """The same with a session in the place of a key, and with what changes the proof that it is ours."""
     lasting = timedelta(seconds=-1) if who == "expired" else timedelta(minutes=9)
     token = None if who == "stranger" else await new_session(cast, email, lasting)
-    headers = {"Cookie": f"job_platform_session={token}", CSRF_HEADER: csrf_token_of(token)} if token else {}
+    # Who opens one of Prefect's pages is led elsewhere (test_prefect_door); here its parts are asked for.
+    headers = {} if row.address.startswith(DOORS) else dict(HTML)
+    if token:
+        headers |= {"Cookie": f"{cookie_name(cast.services.settings)}={token}"} | proof(token)
     sent = {"data": row.body} if row.body is not None else {}
-    return await cast.maya.client.request(row.method, address, headers=headers, **sent)
+    answer = await cast.maya.client.request(row.method, row.address, headers=headers, **sent)
+    # The whole cast shares one client: what one is told must not reach the next.
+    cast.maya.client.cookies.clear()
+    return answer
 
 
 async def new_session(cast: Cast, email: str, lasting: timedelta) -> str:
@@ -213,14 +196,16 @@ async def entries(cast: Cast) -> list[tuple[str, str]]:
         return [(row.action, row.outcome) for row in rows]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=NAMES)
+@pytest.mark.parametrize("row", TABLE, ids=names(TABLE))
 async def test_everybody_gets_what_the_table_says(cast: Cast, row: Row) -> None:
     things = Things(cast)
     refused = row.refused
-    address = await things.address(row)
+    here = await things.in_place(row)
     before, told = await state(cast), len(await entries(cast))
-    got = {who: (await attempt(cast, row, who, address)).status_code for who in refused}
-    assert got == {who: row.expected[who] for who in refused}
+    answers = {who: await attempt(cast, here, who) for who in refused}
+    assert {who: answer.status_code for who, answer in answers.items()} == {who: row.expected[who] for who in refused}
+    ways = [answer.headers["location"] for answer in answers.values() if answer.status_code == 303]
+    assert all(way.startswith("/login") for way in ways)
     assert await state(cast) == before, "somebody who was refused has changed something"
     recorded = (await entries(cast))[told:]
     # Without any credential there is nobody to name; each other refusal is in the trail.
@@ -230,9 +215,40 @@ async def test_everybody_gets_what_the_table_says(cast: Cast, row: Row) -> None:
         "expired"
     )
     for who in (who for who in row.expected if who not in refused):
+        here = await things.in_place(row)
         told = len(await entries(cast))
-        answer = await attempt(cast, row, who, await things.address(row))
+        answer = await attempt(cast, here, who)
         assert (who, answer.status_code) == (who, row.expected[who]), answer.text
         done = [action for action, outcome in (await entries(cast))[told:] if outcome == "allowed"]
         if row.action is not None:
             assert row.action.value in done
+
+
+CHANGES = [row for row in PAGES if row.method not in SAFE_METHODS]
+
+
+def forgeries(row: Row) -> Iterator[dict[str, str]]:
+    """What another site can have a browser send along with its session: none of it is the session's own proof."""
+    yield {}
+    yield {CSRF_HEADER: csrf_token_of(new_token())}
+    if not row.address.startswith(DOORS):
+        # Prefect's pages have no token: at their door the sender's origin alone is looked at.
+        yield dict(OWN)
+        yield {CSRF_HEADER: csrf_token_of(new_token()), **OWN}
+
+
+@pytest.mark.parametrize("row", CHANGES, ids=names(CHANGES))
+async def test_a_page_changes_nothing_without_the_sessions_own_proof(cast: Cast, row: Row) -> None:
+    body = row.body(name="forged") if callable(row.body) else row.body
+    here = await Things(cast).in_place(replace(row, body=body))
+    before, told = await state(cast), len(await entries(cast))
+    elsewhere = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    proofs: list[Callable[[str], dict[str, str]]] = [
+        *(lambda token, sent=sent: sent for sent in forgeries(row)),
+        lambda token: honest(token) | elsewhere,
+        lambda token: honest(token) | {"Origin": "null"},
+    ]
+    for proof in proofs:
+        assert (await at_a_page(cast, here, "admin", cast.admin.email, proof)).status_code == 403
+    assert await state(cast) == before
+    assert (await entries(cast))[told:] == []

@@ -45,6 +45,8 @@ async def test_an_administrator_needs_no_password_of_prefects(cast: Cast) -> Non
 async def test_others_are_led_to_our_own_history(cast: Cast, name: str) -> None:
     page = await get_page(cast, name, "/prefect/runs")
     assert (page.status_code, page.headers["location"]) == (303, "/executions")
+    [entry] = await audited(cast.admin, action="access.denied")
+    assert (entry["email"], entry["outcome"]) == (cast.named(name).email, "denied")
 
 
 @pytest.mark.parametrize("name", ["maya", "rajesh", "chris"])
