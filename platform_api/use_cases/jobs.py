@@ -87,7 +87,6 @@ async def validate(services: Services, caller: Caller, draft: JobDraft, present:
         require(caller, Permission.JOB_VALIDATE, Subject("job", None, spec.name))
         found = await (secret_faults(uow, spec, present) if present else secret_faults_for(uow, spec, caller))
         check(services, draft, present, found)
-    spec = draft.spec
     words = services.ticks.describe(spec.schedule, spec.timezone) if spec.schedule else None
     return DryRun(next_ticks(services, spec, 5), words)
 
