@@ -45,6 +45,8 @@ _ERROR = re.compile(
 _SIGNS = (b"error", b"exception", b"traceback", b"fatal", b"panic", b"fail")
 _NO_ERROR = re.compile(rb"\b(?:0|no|without) (?:errors?|failures?|failed)\b", re.IGNORECASE)
 
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
+
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 
@@ -126,6 +128,7 @@ def _tells_an_error(text: bytes) -> bool:
     lower = text.lower()
     if not any(sign in lower for sign in _SIGNS):
         return False
+    text = _COLOUR.sub(b" ", text)
     return _ERROR.search(text) is not None and _NO_ERROR.search(text) is None
 
 
