@@ -39,9 +39,13 @@ SENT_AT_ONCE = 500
 
 #: What an error looks like in a log of whatever language.
 _ERROR = re.compile(
-    rb"\b(?:error|errors|exception|traceback|fatal|panic|failed|failure)\b|Error\b|Exception\b", re.IGNORECASE
+    rb"\b(?:error|errors|exception|traceback|fatal|panic|failed|failure)\b|(?-i:Error\b|Exception\b)", re.IGNORECASE
 )
+#: What every such line has in it: sorts nearly all of a long log out at a hundredth of the cost.
+_SIGNS = (b"error", b"exception", b"traceback", b"fatal", b"panic", b"fail")
 _NO_ERROR = re.compile(rb"\b(?:0|no|without) (?:errors?|failures?|failed)\b", re.IGNORECASE)
+
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 
 _NOT_STORED = {"Cache-Control": "no-store"}
 
@@ -106,7 +110,7 @@ async def first_error(
         query = LogQuery(following, LINES_SEARCHED_AT_ONCE, attempt)
         found = await logs.page(services, caller, execution_id, query)
         # A page is a tenth of a second's work: other requests are not to wait for it.
-        number = await asyncio.to_thread(_first_error, found.lines)
+        number = await asyncio.to_thread(first_error_in, found.lines)
         if number is not None:
             return JSONResponse({"number": number}, headers=_NOT_STORED)
         if on_stderr is None:
@@ -115,15 +119,17 @@ async def first_error(
     return JSONResponse({"number": on_stderr}, headers=_NOT_STORED)
 
 
-def _first_error(found: list[LogLine]) -> int | None:
-    return next(
-        (
-            line.number
-            for line in found
-            if line.stream != PLATFORM and _ERROR.search(line.data) and not _NO_ERROR.search(line.data)
-        ),
-        None,
-    )
+def first_error_in(found: list[LogLine]) -> int | None:
+    """The number of the first line that tells of an error."""
+    return next((line.number for line in found if line.stream != PLATFORM and _tells_an_error(line.data)), None)
+
+
+def _tells_an_error(text: bytes) -> bool:
+    lower = text.lower()
+    if not any(sign in lower for sign in _SIGNS):
+        return False
+    text = _COLOUR.sub(b" ", text)
+    return _ERROR.search(text) is not None and _NO_ERROR.search(text) is None
 
 
 @router.get("/executions/{execution_id}/log/stream", **page(Permission.LOG_VIEW))
