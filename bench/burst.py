@@ -105,9 +105,6 @@ def follow_reports(platform: Platform, deadline: float) -> tuple[float, float]:
 def measure(platform: Platform, account: CpuAccount, count: int, sleep: float) -> float:
     """Run one burst, print its figures and return CPU-seconds per run."""
     evidence = platform.home.parent / "evidence"
-    evidence.mkdir()
-    # Each script is a user of its own.
-    evidence.chmod(0o777)
     tick = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=SETTLE_SECONDS + count * SECONDS_PER_CREATION)
     with platform.client("admin") as client:
         begun = time.time()

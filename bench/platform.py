@@ -22,9 +22,13 @@ def accounted_platform() -> Iterator[tuple[Platform, CpuAccount]]:
     account = CpuAccount("platform")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         home, port = Path(folder) / "home", free_port()
+        # Scripts see the folders that are there when their worker starts; each script is a user of its own.
+        evidence = Path(folder) / "evidence"
+        evidence.mkdir()
+        evidence.chmod(0o777)
         environment = os.environ | {
             "JOB_PLATFORM_HOME": str(home),
-            "JOB_PLATFORM_SCRIPT_WRITABLE_FOLDERS": str(home.parent / "evidence"),
+            "JOB_PLATFORM_SCRIPT_WRITABLE_FOLDERS": str(evidence),
             # More jobs than one team's quota and more requests than one person makes.
             "JOB_PLATFORM_MAX_JOBS_PER_TEAM": "10000",
             "JOB_PLATFORM_RATE_LIMIT_PER_MINUTE": "1000000",
