@@ -25,6 +25,9 @@ EVERYBODY = "200 200 200 200 200 303 303 -"
 OF_A_JOB = "200 200 404 200 404 303 303 -"
 CHANGES_A_JOB = "303 303 404 403 404 303 303 -"
 ADMINISTRATORS = "200 403 403 403 403 303 303 -"
+ADMINISTRATORS_CHANGE = "303 403 403 403 403 303 303 -"
+#: What is its owner's alone does not exist for the team, either.
+OF_ONE_PERSON = "303 303 404 404 404 303 303 -"
 #: 503: behind the door there is no Prefect in these tests; who sees that has got in.
 INTO_PREFECT = "503 403 403 403 403 303 303 -"
 
@@ -36,6 +39,16 @@ def a_form(name: str) -> dict[str, str]:
     choices = {"concurrency": "skip", "catch_up": "latest", "priority": "normal"}
     return {"name": name} | fields | limits | choices
 
+
+def a_secret_form(name: str) -> dict[str, str]:
+    """A secret of one's own as the form sends it."""
+    return {"name": name.replace(" ", "-"), "value": "correct horse", "scope": "own"}
+
+
+#: What the forms of stored things send.
+SECRET = {"name": "{secret}", "scope": "own", "owner": "maya@example.com"}
+ACCOUNT = {"role": "job_creator", "team": "devops", "active": "on", "viewer_of": "platform"}
+FAREWELL = {"typed": "{leaver_email}"}
 
 PAGES: tuple[Row, ...] = (
     Row("GET", "/", P.DASHBOARD_VIEW, None, EVERYBODY),
@@ -103,6 +116,33 @@ PAGES: tuple[Row, ...] = (
     ),
     Row("GET", "/audit", P.AUDIT_VIEW, None, ADMINISTRATORS),
     Row("GET", "/audit/export", P.AUDIT_VIEW, A.AUDIT_EXPORTED, ADMINISTRATORS),
+    Row("GET", "/audit/verify", P.AUDIT_VERIFY, None, ADMINISTRATORS),
+    Row("GET", "/api-keys", P.KEY_LIST, None, EVERYBODY),
+    Row(
+        "POST", "/api-keys", P.KEY_CREATE, A.KEY_CREATED, "201 201 201 201 201 303 303 -", {"name": "c", "reach": "all"}
+    ),
+    Row("POST", "/api-keys/{key}/rotate", P.KEY_ROTATE, A.KEY_ROTATED, "201 201 404 404 404 303 303 -"),
+    Row("POST", "/api-keys/{key}/revoke", P.KEY_REVOKE, A.KEY_REVOKED, OF_ONE_PERSON),
+    Row("GET", "/secrets", P.SECRET_LIST, None, "200 200 200 403 200 303 303 -"),
+    Row("POST", "/secrets", P.SECRET_CREATE, A.SECRET_CREATED, "303 303 303 403 303 303 303 -", a_secret_form),
+    Row("POST", "/secrets/replace", P.SECRET_EDIT, A.SECRET_UPDATED, OF_ONE_PERSON, SECRET | {"value": "another"}),
+    Row("POST", "/secrets/delete", P.SECRET_DELETE, A.SECRET_DELETED, OF_ONE_PERSON, SECRET),
+    Row("GET", "/teams", P.TEAM_LIST, None, ADMINISTRATORS),
+    Row("POST", "/teams", P.TEAM_EDIT, A.TEAM_CREATED, ADMINISTRATORS_CHANGE, {"name": "new"}),
+    Row("POST", "/teams/{empty_team}/rename", P.TEAM_EDIT, A.TEAM_UPDATED, ADMINISTRATORS_CHANGE, {"name": "newer"}),
+    Row("POST", "/teams/{empty_team}/delete", P.TEAM_EDIT, A.TEAM_DELETED, ADMINISTRATORS_CHANGE),
+    Row("GET", "/users", P.USER_LIST, None, ADMINISTRATORS),
+    Row("GET", "/users/{user_id}", P.USER_VIEW, None, "200 200 404 404 404 303 303 -"),
+    Row(
+        "POST",
+        "/users/{user_id}",
+        P.USER_EDIT,
+        A.USER_UPDATED,
+        "303 403 404 404 404 303 303 -",
+        ACCOUNT | {"version": "{account_version}"},
+    ),
+    Row("GET", "/users/{user_id}/export", P.USER_EXPORT, A.USER_EXPORTED, "200 200 404 404 404 303 303 -"),
+    Row("POST", "/users/{leaver}/erase", P.USER_ERASE, A.USER_ERASED, "303 404 404 404 404 303 303 -", FAREWELL),
     Row("GET", "/system", P.SYSTEM_VIEW, None, ADMINISTRATORS),
     Row("GET", "/docs", P.PROFILE_VIEW, None, EVERYBODY),
     Row("GET", "/docs/explanation/logs", P.PROFILE_VIEW, None, EVERYBODY),

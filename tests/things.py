@@ -22,6 +22,8 @@ class Things:
     cast: Cast
     #: The job that was made last.
     job: UUID = field(init=False)
+    #: The address of the leaver who was made last.
+    email: str = field(init=False)
 
     async def in_place(self, row: Row) -> Row:
         """The row with ids in its address and its form."""
@@ -65,11 +67,18 @@ class Things:
 
     async def _leaver(self) -> UUID:
         """A mate of Maya's, whom nobody here is."""
-        row = {"id": uuid4(), "email": f"{uuid4()}@example.com", "display_name": "L", "role": "job_creator"}
+        self.email = f"{uuid4()}@example.com"
+        row = {"id": uuid4(), "email": self.email, "display_name": "L", "role": "job_creator"}
         async with self.cast.engine.begin() as connection:
             devops = select(teams.c.id).where(teams.c.name == "devops").scalar_subquery()
             await connection.execute(insert(users).values(**row, team_id=devops))
         return UUID(str(row["id"]))
+
+    async def _leaver_email(self) -> str:
+        return self.email
+
+    async def _account_version(self) -> str:
+        return str((await self.cast.maya.get(f"/users/{await self._user_id()}")).json()["version"])
 
     async def _key(self) -> UUID:
         return UUID((await self.cast.maya.post("/api-keys", {"name": "ci"})).json()["id"])

@@ -80,14 +80,14 @@ async def create(
     return go("/secrets", f"{form.name.strip()} is kept. Give it to a job by this name, on the job's page.")
 
 
-@router.post("/secrets/replace", **page(Permission.SECRET_LIST, Action.SECRET_UPDATED))
+@router.post("/secrets/replace", **page(Permission.SECRET_EDIT, Action.SECRET_UPDATED))
 async def replace(services: ServicesDependency, caller: CallerDependency, form: Annotated[Which, Form()]) -> Response:
     """Give it another value."""
     view = await secrets.replace_value(services, caller, form.address(), _unix(form.value))
     return go("/secrets", f"{form.name} has a new value, version {view.secret.version}. Runs that start now get it.")
 
 
-@router.post("/secrets/delete", **page(Permission.SECRET_LIST, Action.SECRET_DELETED))
+@router.post("/secrets/delete", **page(Permission.SECRET_DELETE, Action.SECRET_DELETED))
 async def delete(services: ServicesDependency, caller: CallerDependency, form: Annotated[Which, Form()]) -> Response:
     """Delete it; one that jobs use only where the reader was told so and said yes."""
     await secrets.delete(services, caller, form.address(), force=form.force)

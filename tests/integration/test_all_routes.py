@@ -110,7 +110,7 @@ def test_what_changes_something_leaves_an_entry() -> None:
 
 def test_to_load_a_page_changes_nothing() -> None:
     left = {row.action for row in PAGES if row.method in SAFE_METHODS} - {None}
-    assert left == {Action.EXECUTION_EXPORTED, Action.AUDIT_EXPORTED}
+    assert left == {Action.EXECUTION_EXPORTED, Action.AUDIT_EXPORTED, Action.USER_EXPORTED}
 
 
 async def actor(cast: Cast, who: str, permission: Permission) -> Actor:
