@@ -44,8 +44,6 @@ def main() -> None:
     options = parser.parse_args()
     with accounted_platform() as (platform, _), platform.client("admin") as client:
         evidence = platform.home.parent / "evidence"
-        evidence.mkdir()
-        evidence.chmod(0o777)
         ids = start_scripts(client, options.scripts, options.sleep, str(evidence))
         killed = worker_pid(platform)
         os.kill(killed, signal.SIGKILL)

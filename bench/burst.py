@@ -23,7 +23,7 @@ from bench.stock import measure_stock
 from tests.running_platform import Platform
 
 #: Creating jobs takes this long at most for each, so the tick is set behind it.
-SECONDS_PER_CREATION = 0.15
+SECONDS_PER_CREATION = 0.12
 SETTLE_SECONDS = 50
 #: The API is asked, and processes' shares are counted, for so long after the tick.
 LOOK_SECONDS = 5

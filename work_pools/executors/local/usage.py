@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 from work_pools.executors.local import cgroups
@@ -18,9 +18,11 @@ from work_pools.executors.local.orders import Order
 from work_pools.executors.local.processes import cpu_seconds, descendants
 from work_pools.executors.local.run_directory import RunDirectory
 
-_SHORTEST_LOOK, _LONGEST_LOOK, _SLOWING = 0.1, 1.0, 1.5
+_SHORTEST_LOOK, _LONGEST_LOOK, _SLOWING = 0.1, 1.0, 2.0
 #: Files are counted at most this often, and at most this share of the time.
 _COUNT_SECONDS, _COUNT_SHARE = 1.0, 0.05
+#: And while none of its processes computes, which hundreds of scripts that wait for something do not, so seldom.
+_IDLE_COUNT_SECONDS = 5.0
 #: What a script may compute before its cores are limited: more than an interpreter needs to begin.
 _FREE_SECONDS = 0.25
 _MACHINES_CORES = os.cpu_count() or 1
@@ -36,7 +38,8 @@ class Usage:
         self._isolation, self._order, self._pid = isolation, order, pid
         self._folders = (directory.work, directory.temporary)
         self._interval = _SHORTEST_LOOK
-        self._next_count = 0.0
+        self._next_count = self._next_idle_count = 0.0
+        self._counted: dict[int, float] = {}
         self._unnamed_memory = 0
         self._cores: cgroups.Group | None = None
         #: When to look again.
@@ -44,9 +47,10 @@ class Usage:
 
     def excess(self) -> str | None:
         """The limit that is exceeded, in words; None while all is well."""
-        pids = descendants(self._pid)
-        self._limit_cores(pids)
-        text = self._of_processes(pids) or self._of_disk(pids) or self._of_memory(pids)
+        computed = {pid: cpu_seconds(pid) for pid in descendants(self._pid)}
+        pids = list(computed)
+        self._limit_cores(computed)
+        text = self._of_processes(pids) or self._of_disk(computed) or self._of_memory(pids)
         self.due_at = time.monotonic() + self._interval
         return text
 
@@ -55,13 +59,13 @@ class Usage:
         if self._cores:
             self._cores.remove()
 
-    def _limit_cores(self, pids: list[int]) -> None:
+    def _limit_cores(self, computed: Mapping[int, float]) -> None:
         """Those of a script that computes; moving the many that wait would cost more than it saves."""
         limit, folder = self._order.cpu_cores, cgroups.opened()
         if not limit or folder is None or limit >= _MACHINES_CORES:
             return
         try:
-            if not self._cores and sum(map(cpu_seconds, pids)) > _FREE_SECONDS:
+            if not self._cores and sum(computed.values()) > _FREE_SECONDS:
                 self._cores = cgroups.Group.make(folder, self._pid, limit)
             if self._cores:
                 self._cores.hold(self._pid)
@@ -77,6 +81,7 @@ class Usage:
     def _of_memory(self, pids: list[int]) -> str | None:
         limit = self._order.memory_bytes
         if not limit:
+            self._interval = min(self._interval * _SLOWING, _LONGEST_LOOK)
             return None
         # Pages that several processes share count for each of them here; exactly is slow, and seldom needed.
         used = sum(map(_resident, pids)) + self._unnamed_memory
@@ -85,12 +90,13 @@ class Usage:
             return None
         return memory_text(limit)
 
-    def _of_disk(self, pids: list[int]) -> str | None:
+    def _of_disk(self, computed: dict[int, float]) -> str | None:
         begun = time.monotonic()
-        if begun < self._next_count:
+        if begun < (self._next_idle_count if computed == self._counted else self._next_count):
             return None
-        limit, (size, files) = self._isolation.disk_bytes, self._count(pids)
+        limit, (size, files) = self._isolation.disk_bytes, self._count(list(computed))
         now = time.monotonic()
+        self._counted, self._next_idle_count = computed, now + _IDLE_COUNT_SECONDS
         self._next_count = now + max(_COUNT_SECONDS, (now - begun) / _COUNT_SHARE)
         if files > MOST_FILES:
             return f"limit of {MOST_FILES} files exceeded"
