@@ -201,7 +201,8 @@ async def test_a_job_whose_secret_does_not_exist_fails_and_says_which(room: Room
 
 async def test_whoever_adopts_a_script_masks_a_secret_that_was_deleted_since(room: Room, real_worker: Workers) -> None:
     first = await real_worker()
-    go = room.home / "go"
+    go = room.home / "shared" / "go"
+    go.parent.mkdir(exist_ok=True)
     script = f'echo began; until [ -e {go} ]; do sleep 0.02; done; echo "$PASSWORD"'
     run = await room.run_by_hand(await room.job(script, secrets={"PASSWORD": "password"}))
 

@@ -16,6 +16,7 @@ from platform_api.db.schema import jobs, teams, users
 from platform_api.db.signals import PostgresSignals
 from platform_api.db.unit_of_work import units_of_work
 from platform_api.domain.jobs import JobSpec, JobStatus, JobType
+from platform_api.identity.provider import identity_provider, loopback_provider
 from platform_api.ports.clock import SystemClock
 from platform_api.ports.orchestrator import DeploymentIntent, OrchestratorRefused
 from platform_api.ports.signals import Channel
@@ -37,15 +38,17 @@ def prefect() -> FakeOrchestrator:
 @pytest.fixture
 async def services(engine: AsyncEngine, database_url: str, prefect: FakeOrchestrator) -> AsyncIterator[Services]:
     async with PostgresSignals(database_url) as signals:
+        settings, clock = Settings(base_url="https://jobs.example.com/"), SystemClock()
         yield Services(
             uow=units_of_work(engine),
             ticks=CronTicks(),
             orchestrator=prefect,
             logs=None,
             signals=signals,
-            clock=SystemClock(),
-            settings=Settings(base_url="https://jobs.example.com/"),
+            clock=clock,
+            settings=settings,
             limits=CountedLimits(),
+            identity=identity_provider(settings, clock, loopback_provider(settings)),
         )
 
 
