@@ -69,7 +69,9 @@ def _context(caller: Caller, shown: Shown) -> dict[str, Any]:
         and not execution.job_is_deleted
         and _may(caller, execution, Permission.EXECUTION_RETRY),
         "prefect": f"/prefect/runs/flow-run/{execution.prefect_flow_run_id}"
-        if execution.prefect_flow_run_id and has_page("/prefect")
+        if execution.prefect_flow_run_id
+        and has_page("/prefect")
+        and decide(caller.principal, Permission.PREFECT_USE).allowed
         else None,
     }
 
